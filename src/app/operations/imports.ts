@@ -1,0 +1,3 @@
+/** The types that cross the socket, gathered from the layers below. */
+export type { ByteString, GapReason, NodeKind, RootOptions } from "../../core/index.ts";
+export type { LeftOut, RootStatus, ScanProgress } from "../../capture/index.ts";

@@ -1,0 +1,221 @@
+/**
+ * What a person can ask of Rainbow, as one typed table. The same table is served by a running `up` through its local socket and by
+ * the command itself where nothing runs. Everything is JSON but `bytes`. Paths are ByteStrings (latin1 of raw bytes), absolute.
+ * Long operations yield `progress` items in between; the last item of a streaming operation may be a summary.
+ */
+import type { ByteString, GapReason, LeftOut, NodeKind, RootOptions, RootStatus, ScanProgress } from "./imports.ts";
+
+/** What a user named, parsed with the user's clock and zone. */
+export type InstantWords =
+  | { readonly kind: "now" }
+  | { readonly kind: "time"; readonly us: number; readonly text: string }
+  | { readonly kind: "revision"; readonly revision: number }
+  | { readonly kind: "name"; readonly name: string };
+
+/** What it resolved to; goes with every answer of a reading operation. */
+export interface AsOf {
+  readonly revision: number;
+  /** Agent time of the batch that ends there. */
+  readonly timeUs: number;
+  /** Gaps, unsettled versions, clock stretches, times after the last CaughtUp: said on stderr, and exit 3 where they touch the answer. */
+  readonly warnings: readonly string[];
+}
+
+export interface Entry {
+  readonly path: ByteString;
+  readonly name: ByteString;
+  readonly node: number;
+  readonly kind: NodeKind;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly sizeBytes: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanos: number;
+  readonly linkTarget: ByteString;
+  readonly linkCount: number;
+  readonly unsettled: boolean;
+}
+
+export interface ProgressItem {
+  readonly type: "progress";
+  readonly phase: string;
+  readonly doneBytes: number;
+  readonly allBytes: number;
+  readonly doneCount: number;
+  readonly allCount: number;
+}
+export interface AsOfItem extends AsOf {
+  readonly type: "as-of";
+}
+export interface EntryItem extends Entry {
+  readonly type: "entry";
+  readonly depth: number;
+}
+export interface VersionItem {
+  readonly type: "version";
+  readonly revision: number;
+  readonly timeUs: number;
+  readonly path: ByteString;
+  readonly sizeBytes: number;
+  /** For people: "created", "written 4.0 KiB", "renamed from 'x'", "mode 0644 -> 0600", "deleted". */
+  readonly changes: readonly string[];
+  readonly unsettled: boolean;
+}
+export interface DiffItem {
+  readonly type: "difference";
+  readonly what: "added" | "removed" | "changed" | "metadata" | "renamed" | "kind";
+  readonly path: ByteString;
+  /** For "renamed". */
+  readonly fromPath?: ByteString;
+  readonly before?: Entry;
+  readonly after?: Entry;
+  /** For text files, with `text`: a unified diff. */
+  readonly text?: string;
+}
+export interface DeletedItem {
+  readonly type: "deleted";
+  readonly path: ByteString;
+  readonly kind: NodeKind;
+  readonly sizeBytes: number;
+  readonly timeUs: number;
+  /** The revision of the batch end before it went: read or restore it there. */
+  readonly lastRevision: number;
+}
+export interface RestoreItem {
+  readonly type: "restored";
+  readonly path: ByteString;
+  readonly what: "created" | "replaced" | "same" | "deleted" | "would-create" | "would-replace" | "would-delete" | "failed" | "metadata-failed";
+  readonly detail: string;
+}
+export interface RestoreSummary {
+  readonly type: "summary";
+  readonly createdCount: number;
+  readonly replacedCount: number;
+  readonly sameCount: number;
+  readonly deletedCount: number;
+  readonly writtenBytes: number;
+  readonly failedCount: number;
+  /** Instant just before an in-place restore, for the command that undoes it. */
+  readonly undoRevision?: number;
+}
+export interface ProblemItem {
+  readonly type: "problem";
+  readonly what: string;
+  readonly where: string;
+  readonly paths: readonly ByteString[];
+}
+export interface EventItem {
+  readonly type: "event";
+  readonly revision: number;
+  readonly timeUs: number;
+  readonly event: string;
+  /** Readable JSON of the event's data. */
+  readonly data: Record<string, unknown>;
+}
+export interface SnapshotEntry {
+  readonly name: string;
+  readonly revision: number;
+  readonly timeUs: number;
+  readonly pinned: boolean;
+}
+
+export interface StatusAnswer {
+  readonly running: boolean;
+  readonly pid: number;
+  readonly version: string;
+  readonly dataDirectory: string;
+  readonly machine: string;
+  readonly label: string;
+  readonly state: "starting" | "protecting" | "degraded" | "paused" | "idle";
+  /** Why degraded; empty otherwise. */
+  readonly reasons: readonly string[];
+  readonly source: string;
+  readonly limits: readonly string[];
+  /** What this build cannot keep (no addon). */
+  readonly lacks: readonly string[];
+  readonly roots: readonly RootStatus[];
+  readonly scan: ScanProgress | undefined;
+  readonly dirtyCount: number;
+  readonly unacknowledgedBatches: number;
+  readonly headRevision: number;
+  readonly headTimeUs: number;
+  /** Start of the window: the first revision that can be named. */
+  readonly windowRevision: number;
+  readonly windowTimeUs: number;
+  readonly gaps: readonly { readonly reason: GapReason; readonly sinceUs: number; readonly detail: string }[];
+  readonly storedBytes: number;
+  readonly payloadBytes: number;
+  readonly metadataBytes: number;
+  readonly eventBytes: number;
+  readonly freeDiskBytes: number;
+  readonly quotaBytes: number;
+}
+
+export interface FlushAnswer {
+  readonly revision: number;
+  readonly timeUs: number;
+  readonly notices: readonly string[];
+  readonly incomplete: readonly string[];
+}
+
+export interface RestoreRequest {
+  readonly path: ByteString;
+  readonly at: InstantWords;
+  /** Absolute. */
+  readonly target: ByteString;
+  readonly overwrite: boolean;
+  readonly delete: boolean;
+  readonly dryRun: boolean;
+  /** gitignore-syntax patterns relative to PATH. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Flush first, and note the revision that undoes it. */
+  readonly inPlace: boolean;
+}
+
+export interface Operations {
+  status(): Promise<StatusAnswer>;
+  /** Where nothing runs: the roots are noted and protected from the next `up` on. */
+  addRoot(request: { readonly path: ByteString; readonly options: RootOptions }): Promise<RootStatus>;
+  removeRoot(request: { readonly path: ByteString }): Promise<void>;
+  roots(): Promise<readonly RootStatus[]>;
+  flush(request: { readonly full: boolean }): Promise<FlushAnswer>;
+  pause(request: { readonly forMs: number | undefined }): Promise<void>;
+  resume(): Promise<void>;
+  /** Resolves an instant. INSTANT_… errors name the choices. */
+  instant(request: { readonly at: InstantWords }): Promise<AsOf>;
+  /** One entry, or NOT_FOUND. */
+  stat(request: { readonly path: ByteString; readonly at: InstantWords }): Promise<{ readonly asOf: AsOf; readonly entry: Entry }>;
+  /** The entry itself where it is no directory, else its children; `depthMax` 1 lists children, more goes deeper (tree), in byte order, parents first. */
+  list(request: { readonly path: ByteString; readonly at: InstantWords; readonly depthMax: number }): AsyncIterable<AsOfItem | EntryItem>;
+  /** Glob over names (`*`, `?`, `[…]`), or over paths relative to `path` where it holds a slash. */
+  find(request: { readonly path: ByteString; readonly pattern: string; readonly at: InstantWords }): AsyncIterable<AsOfItem | EntryItem>;
+  /** A file's bytes in order. The first item says as of when. */
+  read(request: { readonly path: ByteString; readonly at: InstantWords }): AsyncIterable<AsOfItem | { readonly type: "bytes"; readonly bytes: Buffer }>;
+  log(request: { readonly path: ByteString; readonly at: InstantWords; readonly maxCount: number }): AsyncIterable<VersionItem>;
+  diff(request: {
+    readonly path: ByteString;
+    readonly at: InstantWords;
+    readonly otherPath: ByteString;
+    readonly otherAt: InstantWords;
+    readonly text: boolean;
+  }): AsyncIterable<AsOfItem | DiffItem>;
+  deleted(request: { readonly path: ByteString | undefined; readonly maxCount: number }): AsyncIterable<DeletedItem>;
+  restore(request: RestoreRequest): AsyncIterable<AsOfItem | ProgressItem | RestoreItem | RestoreSummary>;
+  /** Brings the newest deleted version back to where it was, or to `target`; never over an existing file. */
+  undelete(request: { readonly path: ByteString; readonly target: ByteString | undefined }): AsyncIterable<AsOfItem | ProgressItem | RestoreItem | RestoreSummary>;
+  snapshot(request: { readonly name: string; readonly at: InstantWords; readonly pinned: boolean }): Promise<SnapshotEntry>;
+  snapshots(): Promise<readonly SnapshotEntry[]>;
+  leftOut(request: { readonly path: ByteString | undefined }): Promise<{ readonly rules: readonly string[]; readonly items: readonly LeftOut[]; readonly total: number }>;
+  why(request: { readonly path: ByteString }): Promise<LeftOut | undefined>;
+  check(request: { readonly readData: boolean }): AsyncIterable<ProgressItem | ProblemItem>;
+  /** Refused with BUSY while an `up` runs. */
+  repair(request: Record<never, never>): AsyncIterable<ProgressItem | ProblemItem>;
+  /** Rebuilds the projections beside the live ones and compares; a difference is a problem. */
+  replay(request: { readonly verify: boolean }): AsyncIterable<ProgressItem | ProblemItem>;
+  /** Readable events from `from` on; with `follow` it goes on with new ones. */
+  events(request: { readonly from: number; readonly maxCount: number; readonly follow: boolean }): AsyncIterable<EventItem>;
+  /** The ten largest folders of a root, for the report after the initial backup. */
+  largest(request: { readonly path: ByteString; readonly maxCount: number }): Promise<readonly { readonly path: ByteString; readonly bytes: number; readonly nodeCount: number }[]>;
+}

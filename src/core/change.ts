@@ -1,0 +1,253 @@
+/**
+ * What a capture source reports and the host records: facts about nodes, in capture order. The same shapes are the data of the
+ * machine stream's events (src/events gives them versions and bytes). Sizes and offsets are bytes of the file.
+ */
+import type { NodeKind, Xattr } from "./os.ts";
+import type { ByteString, ChunkNumber, Epoch, NodeId, TimeUs } from "./units.ts";
+
+/** A node's attributes, always whole: setting them replaces all. */
+export interface Attributes {
+  /** Permission bits with set-id and sticky, 12 bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanos: number;
+  /** Birth time; both 0 where unknown. */
+  readonly btimeSeconds: number;
+  readonly btimeNanos: number;
+  /** Sorted by name. */
+  readonly xattrs: readonly Xattr[];
+}
+
+/** `length` bytes of a file from `offset` on are the bytes of `chunk` from `chunkOffset` on. */
+export interface Extent {
+  readonly offset: number;
+  readonly length: number;
+  /** In a stored event: the chunk's number. In a batch on its way: an index into the batch's chunks. */
+  readonly chunk: ChunkNumber;
+  readonly chunkOffset: number;
+}
+
+export type GapScope = { readonly kind: "machine" } | { readonly kind: "root" | "subtree" | "node"; readonly node: NodeId };
+export type GapReason =
+  | "agent-away"
+  | "overflow"
+  | "paused"
+  | "root-missing"
+  | "root-replaced"
+  | "root-emptied"
+  | "unreadable"
+  | "unsettled"
+  | "spool-full"
+  | "first-scan"
+  | "memory-lost"
+  | "clock";
+
+/** A new node under its first name. A name that exists is taken over: what it named loses that name. */
+export interface NodeCreated {
+  readonly type: "NodeCreated";
+  readonly node: NodeId;
+  readonly parent: NodeId;
+  readonly name: ByteString;
+  readonly kind: NodeKind;
+  readonly attributes: Attributes;
+  /** Target of a symlink, else "". */
+  readonly linkTarget: ByteString;
+  /** Device number (major × 2^20 + minor), else 0. */
+  readonly rdev: number;
+}
+/** One more name for an existing node (a hard link). */
+export interface NodeLinked {
+  readonly type: "NodeLinked";
+  readonly node: NodeId;
+  readonly parent: NodeId;
+  readonly name: ByteString;
+}
+/** A name moved, with everything below it. `replaced` is the node whose name was taken over (0: none). */
+export interface NodeRenamed {
+  readonly type: "NodeRenamed";
+  readonly node: NodeId;
+  readonly fromParent: NodeId;
+  readonly fromName: ByteString;
+  readonly toParent: NodeId;
+  readonly toName: ByteString;
+  readonly replaced: NodeId;
+}
+/** A name went. A node without names dies; a directory takes its descendants along. */
+export interface NodeUnlinked {
+  readonly type: "NodeUnlinked";
+  readonly node: NodeId;
+  readonly parent: NodeId;
+  readonly name: ByteString;
+}
+export interface AttributesSet {
+  readonly type: "AttributesSet";
+  readonly node: NodeId;
+  readonly attributes: Attributes;
+  /** A symlink's target changed with it (same inode cannot, but a scan may see it so); "" where unchanged or no symlink. */
+  readonly linkTarget: ByteString;
+}
+/** Bytes of a file were written; extents ascend and do not overlap. The size grows to cover them, never shrinks. */
+export interface ExtentsWritten {
+  readonly type: "ExtentsWritten";
+  readonly node: NodeId;
+  readonly extents: readonly Extent[];
+}
+export interface SizeSet {
+  readonly type: "SizeSet";
+  readonly node: NodeId;
+  readonly sizeBytes: number;
+}
+/** A range became zeros (a hole, or an allocated run of zeros); the size grows to cover it. */
+export interface RangeZeroed {
+  readonly type: "RangeZeroed";
+  readonly node: NodeId;
+  readonly offset: number;
+  readonly length: number;
+}
+export interface RangeCloned {
+  readonly type: "RangeCloned";
+  readonly fromNode: NodeId;
+  readonly fromOffset: number;
+  readonly node: NodeId;
+  readonly offset: number;
+  readonly length: number;
+}
+/** A pass over a file that needs more than one batch begins: what follows for `node` is staged until VersionSettled. */
+export interface PassStarted {
+  readonly type: "PassStarted";
+  readonly node: NodeId;
+}
+/** The staged state becomes the file. `unsettled`: it could not be read at rest. Without a PassStarted it only sets the mark. */
+export interface VersionSettled {
+  readonly type: "VersionSettled";
+  readonly node: NodeId;
+  readonly unsettled: boolean;
+}
+/** Everything that happened before `agentTimeUs` below the roots is in the stream, but for open gaps. */
+export interface CaughtUp {
+  readonly type: "CaughtUp";
+  readonly agentTimeUs: TimeUs;
+}
+export interface ClockStepped {
+  readonly type: "ClockStepped";
+  readonly beforeUs: TimeUs;
+  readonly afterUs: TimeUs;
+}
+export interface GapOpened {
+  readonly type: "GapOpened";
+  /** Chosen by the agent; unique within the machine: epoch and a counter, as "e12-3". */
+  readonly gap: string;
+  readonly scope: GapScope;
+  readonly reason: GapReason;
+  /** Since when something may be missing. */
+  readonly fromUs: TimeUs;
+  /** For people: what could not be seen ("read: EACCES '/home/a/x'"). */
+  readonly detail: string;
+}
+export interface GapClosed {
+  readonly type: "GapClosed";
+  readonly gap: string;
+}
+export interface ReconcileFinished {
+  readonly type: "ReconcileFinished";
+  readonly root: NodeId;
+  readonly nodeCount: number;
+  readonly changedCount: number;
+  readonly readBytes: number;
+  readonly first: boolean;
+}
+/** A folder is protected from here on: its directory node is named by `path` under MACHINE_NODE (a NodeCreated follows in the batch). */
+export interface RootProtected {
+  readonly type: "RootProtected";
+  readonly root: NodeId;
+  readonly path: ByteString;
+  readonly filesystemUuid: string;
+  readonly inode: number;
+  readonly btimeSeconds: number;
+  readonly btimeNanos: number;
+  readonly options: RootOptions;
+}
+export interface RootReleased {
+  readonly type: "RootReleased";
+  readonly root: NodeId;
+}
+export interface RootOptions {
+  readonly crossMounts: boolean;
+  /** Lines in gitignore syntax, relative to the root. */
+  readonly rules: readonly string[];
+  /** 0: no limit. */
+  readonly fileBytesMax: number;
+}
+
+export type Change =
+  | NodeCreated
+  | NodeLinked
+  | NodeRenamed
+  | NodeUnlinked
+  | AttributesSet
+  | ExtentsWritten
+  | SizeSet
+  | RangeZeroed
+  | RangeCloned
+  | PassStarted
+  | VersionSettled
+  | CaughtUp
+  | ClockStepped
+  | GapOpened
+  | GapClosed
+  | ReconcileFinished
+  | RootProtected
+  | RootReleased;
+
+/** How a chunk's bytes are stored. */
+export const ENCODING = { raw: 0, zstd: 1 } as const;
+export type Encoding = (typeof ENCODING)[keyof typeof ENCODING];
+
+/** A chunk as the agent sends it: hashed over its plain bytes, then encoded. */
+export interface NewChunk {
+  /** SHA-256(machine's hash key + plain bytes), 32 bytes. */
+  readonly hash: Buffer;
+  readonly lengthBytes: number;
+  readonly encoding: Encoding;
+  readonly stored: Buffer;
+}
+
+/** What the agent sends and the host acknowledges as one. (epoch, sequence) names it; sending it again is harmless. */
+export interface Batch {
+  readonly epoch: Epoch;
+  /** From 1 in each epoch, without holes. */
+  readonly sequence: number;
+  readonly agentTimeUs: TimeUs;
+  readonly monotonicUs: number;
+  /** Extents name chunks by index into `chunks`. */
+  readonly changes: readonly Change[];
+  readonly chunks: readonly NewChunk[];
+}
+
+export interface BatchAcknowledged {
+  readonly epoch: Epoch;
+  readonly sequence: number;
+  /** The revision of the batch's last event. */
+  readonly revision: number;
+  /** The chain hash after the batch. */
+  readonly chainHash: Buffer;
+}
+
+export interface AgentSession {
+  readonly machine: string;
+  readonly epoch: Epoch;
+  /** 32 secret bytes: chunk hashes are keyed with them. */
+  readonly hashKey: Buffer;
+  /** The newest batch that the host has of this machine, of an earlier epoch; absent where there is none. */
+  readonly last?: { readonly epoch: Epoch; readonly sequence: number; readonly revision: number; readonly agentTimeUs: TimeUs };
+}
+
+/** The agent's way to its host. In one process it is a call; over the network, RTMQ. */
+export interface HostLink {
+  /** Mints a new epoch. */
+  openSession(): Promise<AgentSession>;
+  /** Resolves when the batch is durable. Several may be under way; they are taken in the order of the calls. */
+  send(batch: Batch): Promise<BatchAcknowledged>;
+}

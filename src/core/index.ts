@@ -1,0 +1,59 @@
+/** Units, errors, asserts, bytes and the ports of clock, chance, disk and operating system. Imports nothing of Rainbow. */
+export { assert, AssertionError, unreachable } from "./assert.ts";
+export { ENCODING } from "./change.ts";
+export type {
+  AgentSession,
+  Attributes,
+  AttributesSet,
+  Batch,
+  BatchAcknowledged,
+  CaughtUp,
+  Change,
+  ClockStepped,
+  Encoding,
+  Extent,
+  ExtentsWritten,
+  GapClosed,
+  GapOpened,
+  GapReason,
+  GapScope,
+  HostLink,
+  NewChunk,
+  NodeCreated,
+  NodeLinked,
+  NodeRenamed,
+  NodeUnlinked,
+  PassStarted,
+  RangeCloned,
+  RangeZeroed,
+  ReconcileFinished,
+  RootOptions,
+  RootProtected,
+  RootReleased,
+  SizeSet,
+  VersionSettled,
+} from "./change.ts";
+export type { Disk, DiskFile } from "./disk.ts";
+export { ERRORS, EXIT, isRainbowError, RainbowError } from "./errors.ts";
+export type { ErrorCode, Facts } from "./errors.ts";
+export { decodeStat, encodeListing, listingCount, listingErrno, listingName, listingRecordAt, listingStat } from "./listing.ts";
+export type { ListingEntry } from "./listing.ts";
+export { LISTING_HEADER_BYTES, NODE_KINDS, OsError, SMALL_FILE_CHANGED, SMALL_FILE_NO_ROOM, STAT_RECORD_BYTES, WATCH } from "./os.ts";
+export type { FilesystemInfo, NodeKind, Os, SmallFiles, Stat, Watcher, WatchEvent, Xattr } from "./os.ts";
+export type { Clock, Random } from "./ports.ts";
+export {
+  BLOCK_BYTES,
+  byteStringOf,
+  byteStringOfText,
+  bytesOf,
+  CHUNK_BYTES_MAX,
+  displayOf,
+  EPOCH_MAX,
+  epochOfNode,
+  MACHINE_NODE,
+  nodeIdOf,
+  REGION_BYTES,
+  SECTOR_BYTES,
+} from "./units.ts";
+export type { BlockIndex, ByteString, ChunkNumber, Epoch, NodeId, Position, Revision, TimeUs } from "./units.ts";
+export { ByteReader, ByteWriter } from "./bytes.ts";

@@ -1,0 +1,128 @@
+/**
+ * The face of DIG: payload chunks and copy-on-write trees of one machine, in one data file with a control file beside it.
+ * Rules of lifespans and freeing: ARCHITECTURE.md "Freeing". Only ingest stores chunks; only the projection builds trees.
+ */
+import type { ChunkNumber, NewChunk, Revision } from "../core/index.ts";
+
+export interface ChunkStore {
+  /** The number that the next new chunk gets. */
+  nextNumber(): ChunkNumber;
+  /** A chunk with this full hash that dedup may name: it has a row (or is being stored) and is not condemned. */
+  find(hash: Buffer): ChunkNumber | undefined;
+  /**
+   * Stores chunks under the next numbers, in order; returns the first number at once. `durable` resolves when payload and rows are
+   * durable. QUOTA_FULL or DISK_FULL are thrown before anything is numbered.
+   */
+  store(chunks: readonly NewChunk[]): { readonly first: ChunkNumber; readonly durable: Promise<void> };
+  /** Gives back numbers from `first` on that no event names (a refused batch, or at open). */
+  giveBack(first: ChunkNumber): Promise<void>;
+  /** Plain bytes, verified against the hash. DIG_CHECKSUM (facts: chunk, block) where they do not match; NOT_FOUND where freed. */
+  read(chunk: ChunkNumber): Buffer;
+  /** Full hash and plain length as the run header has them. */
+  describe(chunk: ChunkNumber): { readonly hash: Buffer; readonly lengthBytes: number; readonly storedBytes: number };
+  /** Replaces a bad chunk's bytes by good ones (repair); the hash must match. */
+  mend(chunk: ChunkNumber, good: NewChunk): Promise<void>;
+  /** Extent references of this chunk in the state at the newest registered tree at the end; 0 where it is dead there. */
+  liveCount(chunk: ChunkNumber): number;
+}
+
+/** Keys and values are bytes; keys at most 300 bytes, values at most 1 MiB (long ones are stored beside the page). */
+export interface TreeReader {
+  readonly info: TreeInfo;
+  get(key: Buffer): Buffer | undefined;
+  /** Entries with from <= key < to in key order, lazily; safe to stop early. Buffers are valid until the next step. */
+  range(from: Buffer, to: Buffer): IterableIterator<{ readonly key: Buffer; readonly value: Buffer }>;
+  /** Ends the reader's lease on its pages. */
+  close(): void;
+}
+
+export interface TreeInfo {
+  readonly revision: Revision;
+  /** Chain hash of the stream at `revision`, 32 bytes: a tree whose hash the store does not have is discarded. */
+  readonly chainHash: Buffer;
+  /** The next chunk number at `revision`. */
+  readonly nextChunk: ChunkNumber;
+  readonly entryCount: number;
+  readonly pageCount: number;
+  /** Pages this tree wrote anew. */
+  readonly newPageCount: number;
+}
+
+/** What a tail of batches did to a chunk, at the end of the tail. */
+export interface ChunkChange {
+  readonly chunk: ChunkNumber;
+  /** References added minus references removed since the base tree. */
+  readonly delta: number;
+  /** Set exactly where the chunk has no reference at the end: the batch end at which it last became so. */
+  readonly deathRevision?: Revision;
+}
+
+export interface TreeBuild {
+  /** Absent: the empty tree. Must be the newest tree at or before `revision`. */
+  readonly base?: TreeInfo;
+  readonly revision: Revision;
+  readonly chainHash: Buffer;
+  readonly nextChunk: ChunkNumber;
+  /** Ascending by key, each key once; no value: the key goes. */
+  readonly changes: Iterable<{ readonly key: Buffer; readonly value: Buffer | undefined }>;
+  /** Every chunk that was stored or touched since the base. Ignored for a tree put before an existing next one (rule 6). */
+  readonly chunks: Iterable<ChunkChange>;
+}
+
+export interface TreeStore {
+  /** All registered trees by revision. */
+  list(): TreeInfo[];
+  /** The newest tree at or before `revision`, held until closed; undefined where there is none (the empty tree). */
+  open(revision: Revision): TreeReader | undefined;
+  /** Builds, makes durable and registers. One at a time; yields to the event loop at least every 20 ms. Resolves when folded (rule 5). */
+  build(build: TreeBuild): Promise<TreeInfo>;
+  /** Forgets trees after `revision` (a store that lost its end, or a rebuild). */
+  discardAfter(revision: Revision): Promise<void>;
+}
+
+/** Moving the window and freeing, in the small steps of dig-rules 7-12. Used by rebase. */
+export interface Freeing {
+  /** Drops a registered tree; its range of deaths joins the durable work set in the same transaction. */
+  dropTree(revision: Revision): Promise<void>;
+  /** Moves W forward; adds (old W, new W] to the work set. */
+  moveWindow(revision: Revision): Promise<void>;
+  /** A reader at `revision`: counts as a snapshot until released. */
+  hold(revision: Revision): () => void;
+  /**
+   * Works the set off in steps of at most `stepMs`. `headRevision` notes the head once every decided batch is appended;
+   * `projected` resolves when the projection has passed it. Returns what was freed; call again until `done`.
+   */
+  work(barrier: { headRevision(): Promise<Revision>; projected(revision: Revision): Promise<void> }, stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
+}
+
+export interface DigUsage {
+  readonly quotaBytes: number;
+  readonly fileBytes: number;
+  readonly allocatedBytes: number;
+  readonly payloadBytes: number;
+  readonly treeBytes: number;
+  readonly freeBlocks: number;
+  readonly controlBytes: number;
+  readonly chunkCount: number;
+}
+
+export interface Problem {
+  readonly what: string;
+  readonly where: string;
+  /** Damaged chunks, where it is one. */
+  readonly chunk?: ChunkNumber;
+}
+
+export interface Dig {
+  readonly uuid: string;
+  readonly chunks: ChunkStore;
+  readonly trees: TreeStore;
+  readonly freeing: Freeing;
+  usage(): DigUsage;
+  /**
+   * Verifies superblocks, bitmap against all references (leaked and doubly used blocks), every page of every registered tree, every
+   * row and run header; with `readData` every chunk is re-read and re-hashed. Calls `progress` with bytes done and all. Never throws on damage.
+   */
+  check(options: { readonly readData: boolean; readonly progress?: (doneBytes: number, allBytes: number) => void }): AsyncIterable<Problem>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,56 @@
+/** The face of a machine's state at one revision: what was true then. Immutable; closed by its reader. */
+import type { Attributes, ByteString, Extent, GapReason, NodeId, NodeKind, Revision, TimeUs } from "../core/index.ts";
+
+export interface NodeName {
+  readonly parent: NodeId;
+  readonly name: ByteString;
+}
+
+export interface NodeRecord {
+  readonly node: NodeId;
+  readonly kind: NodeKind;
+  readonly attributes: Attributes;
+  /** Files: the size; symlinks: the target's length; else 0. */
+  readonly sizeBytes: number;
+  readonly linkTarget: ByteString;
+  readonly rdev: number;
+  /** Every name it has in the tree (hard links), at least one. */
+  readonly names: readonly NodeName[];
+  /** The stored version could not be read at rest. */
+  readonly unsettled: boolean;
+  /** A pass over it is under way: the answers give the version before it. A first pass has no version before it yet: `hidden`. */
+  readonly hidden: boolean;
+}
+
+export interface NameEntry {
+  readonly name: ByteString;
+  readonly node: NodeId;
+  readonly kind: NodeKind;
+}
+
+export interface Gap {
+  readonly gap: string;
+  readonly reason: GapReason;
+  /** MACHINE_NODE: the whole machine. */
+  readonly node: NodeId;
+  readonly fromUs: TimeUs;
+  readonly openedAt: Revision;
+  readonly closedAt: Revision | undefined;
+  readonly detail: string;
+}
+
+export interface View {
+  readonly revision: Revision;
+  /** Children of MACHINE_NODE are the roots, named by their absolute path. Hidden nodes are left out. */
+  lookup(parent: NodeId, name: ByteString): NameEntry | undefined;
+  /** In byte order of names. */
+  list(parent: NodeId): IterableIterator<NameEntry>;
+  node(node: NodeId): NodeRecord | undefined;
+  /** Extents that cover [from, to) in ascending order, clipped to it; what none covers is zeros. */
+  extents(node: NodeId, fromBytes: number, toBytes: number): Extent[];
+  /** Reads plain bytes; short only at the end of the file. Every chunk is verified. */
+  read(node: NodeId, offsetBytes: number, lengthBytes: number): Buffer;
+  /** Gaps that were open at this revision. */
+  gaps(): readonly Gap[];
+  close(): void;
+}
