@@ -34,7 +34,7 @@ function broughtNode() {
 /** npm as [program, first arguments]: the one that started us, else the one on the PATH. */
 function npmCommand(node) {
   var npm = process.env.npm_execpath;
-  if (npm && /npm-cli\.js$/.test(npm) && fs.existsSync(npm)) return [node, [npm]];
+  if (npm && npm.slice(-10) === "npm-cli.js" && fs.existsSync(npm)) return [node, [npm]];
   return ["npm", []];
 }
 
