@@ -31,7 +31,7 @@ export function listingRecordAt(listing: Buffer, index: number): number {
 export function listingName(listing: Buffer, index: number): ByteString {
   const at = listingRecordAt(listing, index);
   const from = listing.readUInt32LE(at + 84);
-  return listing.latin1Slice(from, from + listing.readUInt16LE(at + 88)) as ByteString;
+  return listing.toString("latin1", from, from + listing.readUInt16LE(at + 88)) as ByteString;
 }
 
 /** The entry's stat, or undefined where it vanished or could not be looked at (listingErrno says why). */
@@ -58,7 +58,7 @@ export function encodeListing(entries: readonly ListingEntry[]): Buffer {
     else encodeStat(listing, at, entry.stat);
     listing.writeUInt32LE(nameAt, at + 84);
     listing.writeUInt16LE(entry.name.length, at + 88);
-    nameAt += listing.latin1Write(entry.name, nameAt);
+    nameAt += listing.write(entry.name, nameAt, "latin1");
   });
   return listing;
 }
