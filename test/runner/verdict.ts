@@ -21,7 +21,7 @@ export function verdictOf(outcome: ChildOutcome): Verdict {
   const skipped = [...outcome.output.matchAll(/^SKIPPED: (.+)$/gm)].map((match) => match[1] as string);
   const seeds = [...outcome.output.matchAll(/^SEED=.*$/gm)].map((match) => match[0]);
   const totals = [...outcome.output.matchAll(TOTALS)];
-  const [total, passed, skips] = (totals[0]?.slice(1).map(Number) ?? [0, 0, 0]) as [number, number, number];
+  const [total, passed, skips] = (totals.length === 1 ? totals[0]!.slice(1).map(Number) : [0, 0, 0]) as [number, number, number];
   for (let i = 0; i < skips; i++) skipped.push("a test marked .skip");
   const failure = failureOf(outcome, totals.length, total, passed);
   // A test that finds its peer missing says SKIPPED and returns, so uvu counts it as passed.

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 
 /** To be called once, inside the body of the test that is skipped: `if (!isRoot) return skipped("loop mounts", "only root can mount");` */
 export function skipped(name: string, reason: string): void {
-  console.log(`\nSKIPPED: ${name} - ${reason}`.replace(/\n(?=.)/g, (line, offset) => (offset === 0 ? line : " ")));
+  console.log(`\nSKIPPED: ${`${name} - ${reason}`.replaceAll("\n", " ")}`);
 }
 
 /** Whether a program is on the PATH. */
