@@ -1,7 +1,8 @@
 /**
  * What a person can ask of Rainbow, as one typed table. The same table is served by a running `up` through its local socket and by
  * the command itself where nothing runs. Everything is JSON but `bytes`. Paths are ByteStrings (latin1 of raw bytes), absolute.
- * Long operations yield `progress` items in between; the last item of a streaming operation may be a summary.
+ * Long operations yield `progress` items in between; the last item of a streaming operation may be a summary. A stream ends early, without
+ * an error, when its `signal` aborts (the asker went away); one that waits for something new must look at it.
  */
 import type { ByteString, GapReason, LeftOut, NodeKind, RootOptions, RootStatus, ScanProgress } from "./imports.ts";
 
@@ -188,34 +189,48 @@ export interface Operations {
   /** One entry, or NOT_FOUND. */
   stat(request: { readonly path: ByteString; readonly at: InstantWords }): Promise<{ readonly asOf: AsOf; readonly entry: Entry }>;
   /** The entry itself where it is no directory, else its children; `depthMax` 1 lists children, more goes deeper (tree), in byte order, parents first. */
-  list(request: { readonly path: ByteString; readonly at: InstantWords; readonly depthMax: number }): AsyncIterable<AsOfItem | EntryItem>;
+  list(request: { readonly path: ByteString; readonly at: InstantWords; readonly depthMax: number }, signal?: AbortSignal): AsyncIterable<AsOfItem | EntryItem>;
   /** Glob over names (`*`, `?`, `[…]`), or over paths relative to `path` where it holds a slash. */
-  find(request: { readonly path: ByteString; readonly pattern: string; readonly at: InstantWords }): AsyncIterable<AsOfItem | EntryItem>;
+  find(request: { readonly path: ByteString; readonly pattern: string; readonly at: InstantWords }, signal?: AbortSignal): AsyncIterable<AsOfItem | EntryItem>;
   /** A file's bytes in order. The first item says as of when. */
-  read(request: { readonly path: ByteString; readonly at: InstantWords }): AsyncIterable<AsOfItem | { readonly type: "bytes"; readonly bytes: Buffer }>;
-  log(request: { readonly path: ByteString; readonly at: InstantWords; readonly maxCount: number }): AsyncIterable<VersionItem>;
-  diff(request: {
-    readonly path: ByteString;
-    readonly at: InstantWords;
-    readonly otherPath: ByteString;
-    readonly otherAt: InstantWords;
-    readonly text: boolean;
-  }): AsyncIterable<AsOfItem | DiffItem>;
-  deleted(request: { readonly path: ByteString | undefined; readonly maxCount: number }): AsyncIterable<DeletedItem>;
-  restore(request: RestoreRequest): AsyncIterable<AsOfItem | ProgressItem | RestoreItem | RestoreSummary>;
+  read(
+    request: { readonly path: ByteString; readonly at: InstantWords },
+    signal?: AbortSignal,
+  ): AsyncIterable<AsOfItem | { readonly type: "bytes"; readonly bytes: Buffer }>;
+  log(request: { readonly path: ByteString; readonly at: InstantWords; readonly maxCount: number }, signal?: AbortSignal): AsyncIterable<VersionItem>;
+  diff(
+    request: {
+      readonly path: ByteString;
+      readonly at: InstantWords;
+      readonly otherPath: ByteString;
+      readonly otherAt: InstantWords;
+      readonly text: boolean;
+    },
+    signal?: AbortSignal,
+  ): AsyncIterable<AsOfItem | DiffItem>;
+  deleted(request: { readonly path: ByteString | undefined; readonly maxCount: number }, signal?: AbortSignal): AsyncIterable<DeletedItem>;
+  restore(request: RestoreRequest, signal?: AbortSignal): AsyncIterable<AsOfItem | ProgressItem | RestoreItem | RestoreSummary>;
   /** Brings the newest deleted version back to where it was, or to `target`; never over an existing file. */
-  undelete(request: { readonly path: ByteString; readonly target: ByteString | undefined }): AsyncIterable<AsOfItem | ProgressItem | RestoreItem | RestoreSummary>;
+  undelete(
+    request: { readonly path: ByteString; readonly target: ByteString | undefined },
+    signal?: AbortSignal,
+  ): AsyncIterable<AsOfItem | ProgressItem | RestoreItem | RestoreSummary>;
   snapshot(request: { readonly name: string; readonly at: InstantWords; readonly pinned: boolean }): Promise<SnapshotEntry>;
   snapshots(): Promise<readonly SnapshotEntry[]>;
-  leftOut(request: { readonly path: ByteString | undefined }): Promise<{ readonly rules: readonly string[]; readonly items: readonly LeftOut[]; readonly total: number }>;
+  leftOut(request: {
+    readonly path: ByteString | undefined;
+  }): Promise<{ readonly rules: readonly string[]; readonly items: readonly LeftOut[]; readonly total: number }>;
   why(request: { readonly path: ByteString }): Promise<LeftOut | undefined>;
-  check(request: { readonly readData: boolean }): AsyncIterable<ProgressItem | ProblemItem>;
+  check(request: { readonly readData: boolean }, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem>;
   /** Refused with BUSY while an `up` runs. */
-  repair(request: Record<never, never>): AsyncIterable<ProgressItem | ProblemItem>;
+  repair(request: Record<never, never>, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem>;
   /** Rebuilds the projections beside the live ones and compares; a difference is a problem. */
-  replay(request: { readonly verify: boolean }): AsyncIterable<ProgressItem | ProblemItem>;
+  replay(request: { readonly verify: boolean }, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem>;
   /** Readable events from `from` on; with `follow` it goes on with new ones. */
-  events(request: { readonly from: number; readonly maxCount: number; readonly follow: boolean }): AsyncIterable<EventItem>;
+  events(request: { readonly from: number; readonly maxCount: number; readonly follow: boolean }, signal?: AbortSignal): AsyncIterable<EventItem>;
   /** The ten largest folders of a root, for the report after the initial backup. */
-  largest(request: { readonly path: ByteString; readonly maxCount: number }): Promise<readonly { readonly path: ByteString; readonly bytes: number; readonly nodeCount: number }[]>;
+  largest(request: {
+    readonly path: ByteString;
+    readonly maxCount: number;
+  }): Promise<readonly { readonly path: ByteString; readonly bytes: number; readonly nodeCount: number }[]>;
 }
