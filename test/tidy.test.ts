@@ -1,7 +1,7 @@
 /** The rules of good code that a machine can check. Each offence is printed as file:line; each rule is also shown a bad example first. */
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { existsSync, globSync, readFileSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { REPOSITORY } from "./runner/workspace.ts";
@@ -19,11 +19,13 @@ const files: Source[] = repositoryFiles().map((path) => {
 const sources = files.filter((file) => file.path.endsWith(".ts"));
 const program = files.filter((file) => CODE.test(file.path));
 
-/** What git has or would take, so neither packages nor build products. */
+/** What git has or would take; where git refuses (no repository, another owner), all that is neither installed nor built. */
 function repositoryFiles(): string[] {
-  const listed = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: REPOSITORY, encoding: "utf8" });
+  const listed = spawnSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: REPOSITORY, encoding: "utf8" });
+  const isLeftOut = (name: string): boolean => /^(\.git|node_modules|build|dist|coverage|\.set-up.*)$/.test(name);
+  const paths = listed.status === 0 ? listed.stdout.split("\0") : globSync("**", { cwd: REPOSITORY, exclude: (entry) => isLeftOut(basename(entry)) });
   const isText = (path: string): boolean => existsSync(join(REPOSITORY, path)) && statSync(join(REPOSITORY, path)).isFile() && !BINARY.test(path);
-  return [...new Set(listed.split("\0"))].filter((path) => path !== "" && isText(path)).sort();
+  return [...new Set(paths)].filter((path) => path !== "" && isText(path)).sort();
 }
 
 function none(offences: readonly Offence[]): void {
