@@ -48,13 +48,18 @@ function install(node, done) {
   var npm = npmCommand(node);
   var wanted = ["ci", "--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"];
   var env = Object.assign({}, process.env, { PATH: path.dirname(node) + path.delimiter + process.env.PATH });
-  child = childProcess.spawn(npm[0], npm[1].concat(wanted), { cwd: root, env: env, stdio: ["ignore", 2, 2] });
+  child = childProcess.spawn(npm[0], npm[1].concat(wanted), { cwd: root, env: env, stdio: ["ignore", 2, "pipe"] });
+  var complaints = ""; // Held back: npm also complains when it is stopped by Ctrl-C, which is no error.
+  child.stderr.on("data", function (bytes) {
+    complaints += bytes;
+  });
   child.on("error", function (error) {
     say("npm could not be started (" + error.message + "). Install npm and try again.");
     process.exit(1);
   });
-  child.on("exit", function (code, signal) {
+  child.on("close", function (code, signal) {
     if (stoppedBy) process.exit(stoppedBy === "SIGINT" ? 130 : 143);
+    process.stderr.write(complaints);
     if (code !== 0) {
       say("npm ci failed in " + root + (signal ? " (" + signal + ")" : "") + "; see its messages above, and try again.");
       process.exit(1);
