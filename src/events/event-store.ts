@@ -65,6 +65,7 @@ export interface SubscriptionPage {
 export const APPEND_BYTES_MAX = 16 << 20; // ids, types, data and metadata of one append; keeps one LMDB value and one reader's page small.
 export const APPEND_EVENTS_MAX = 50_000;
 export const STREAM_NAME_BYTES_MAX = 200;
+export const READ_COUNT_MAX = 10_000; // Events of one page.
 
 export interface EventStore {
   /**

@@ -1,0 +1,69 @@
+/**
+ * Events of the machine stream to bytes and back. The hot types are binary, the rare ones JSON; each carries a version and older
+ * versions are upcast here, so that readers only know the newest shape. What a newer Rainbow wrote is NEWER_FORMAT, never a guess;
+ * bytes that no Rainbow wrote are EVENT_CORRUPT with stream and revision.
+ */
+import { ByteReader, ByteWriter, RainbowError } from "../core/index.ts";
+import { READERS, WRITERS } from "./codec-binary.ts";
+import type { BinaryType } from "./codec-binary.ts";
+import { decodeJson, encodeJson, isJsonType } from "./codec-json.ts";
+import type { JsonType } from "./codec-json.ts";
+import type { NewEvent, StoredEvent } from "./event-store.ts";
+import { bufferOf, decodeMetadata, encodeMetadata, eventIdOf } from "./metadata.ts";
+import type { EventMetadata, MachineEvent, Recorded } from "./schema.ts";
+
+type AnyWrite = (writer: ByteWriter, event: MachineEvent) => void;
+type AnyRead = (reader: ByteReader) => MachineEvent;
+interface BinaryCodec {
+  readonly version: number;
+  readonly write: AnyWrite;
+  readonly readers: readonly AnyRead[];
+}
+
+const BINARY = new Map<string, BinaryCodec>(
+  (Object.keys(WRITERS) as BinaryType[]).map((type) => [
+    type,
+    { version: READERS[type].length, write: WRITERS[type] as AnyWrite, readers: READERS[type] as readonly AnyRead[] },
+  ]),
+);
+
+/** Writes the data of one event, its version first, in the newest version. */
+export function writeEventData(writer: ByteWriter, event: MachineEvent): void {
+  const codec = BINARY.get(event.type);
+  if (codec === undefined) return writer.bytes(encodeJson(event as Extract<MachineEvent, { type: JsonType }>));
+  writer.u8(codec.version);
+  codec.write(writer, event);
+}
+
+export function encodeEvent(event: MachineEvent, metadata: EventMetadata): NewEvent {
+  const writer = new ByteWriter(64);
+  writeEventData(writer, event);
+  return { id: eventIdOf(metadata.epoch, metadata.sequence, metadata.index), type: event.type, data: writer.view(), metadata: encodeMetadata(metadata) };
+}
+
+/** Buffers inside the event (hashes) are views of `stored`. */
+export function decodeEvent(stored: StoredEvent): Recorded {
+  const fail = (why: string): Error => eventCorrupt(stored.stream, stored.revision, `${stored.type}: ${why}`);
+  return { event: decodeEventData(stored.type, stored.data, fail), revision: stored.revision, metadata: decodeMetadata(stored.metadata, fail) };
+}
+
+export function decodeEventData(type: string, data: Uint8Array, fail: (why: string) => Error): MachineEvent {
+  const codec = BINARY.get(type);
+  if (codec === undefined) {
+    if (isJsonType(type)) return decodeJson(type, data, fail);
+    throw new RainbowError("NEWER_FORMAT", `an event of the unknown type '${type}' was written by a newer Rainbow`, { type });
+  }
+  const reader = new ByteReader(bufferOf(data), fail);
+  const version = reader.u8();
+  if (version === 0) reader.reject("version 0");
+  const read = codec.readers[version - 1];
+  if (read === undefined) throw new RainbowError("NEWER_FORMAT", `a ${type} event of version ${version} was written by a newer Rainbow`, { type, version });
+  const event = read(reader);
+  reader.finish();
+  return event;
+}
+
+/** The error for a stored event that is not what was written. */
+export function eventCorrupt(stream: string, revision: number, why: string): RainbowError {
+  return new RainbowError("EVENT_CORRUPT", `event ${revision} of stream '${stream}' is damaged: ${why}`, { stream, revision, why });
+}

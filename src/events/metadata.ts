@@ -1,0 +1,111 @@
+/**
+ * Ids and metadata of the machine stream's events. Layouts: FORMAT.md "Event id" and "Event metadata".
+ * An id is made from (epoch, sequence, index) alone, so that sending a batch again is harmless. What all events of a batch share
+ * comes first in the metadata, so that a store can keep it once.
+ */
+import { assert, ByteReader, ByteWriter, RainbowError } from "../core/index.ts";
+import type { Epoch, TimeUs } from "../core/index.ts";
+import { APPEND_EVENTS_MAX } from "./event-store.ts";
+import { CORRELATION_BYTES_MAX, HASH_BYTES, ID_BYTES } from "./limits.ts";
+import type { EventMetadata } from "./schema.ts";
+
+export const METADATA_VERSION = 1;
+const SEQUENCE_MAX = 2 ** 48 - 1;
+const U32_SPAN = 2 ** 32;
+const UUID_VERSION = 0x80; // A UUID of version 8 (RFC 9562, "custom"): 1000 in bits 48-51.
+const UUID_VARIANT = 0x80; // 10 in bits 64-65.
+
+/** What all events of a batch have in common. */
+export type BatchMetadata = Omit<EventMetadata, "index" | "batchEnd">;
+
+/** Writes the 16 bytes of an event's id. */
+export function writeEventId(writer: ByteWriter, epoch: number, sequence: number, index: number): void {
+  assert(
+    epoch >= 0 && epoch < U32_SPAN && sequence >= 0 && sequence <= SEQUENCE_MAX && index >= 0 && index < APPEND_EVENTS_MAX,
+    "an event id's parts are in range",
+  );
+  const high = Math.floor(sequence / U32_SPAN);
+  const low = sequence % U32_SPAN;
+  writer.u32(swap32(epoch));
+  writer.u8(high >>> 8);
+  writer.u8(high & 255);
+  writer.u32(UUID_VERSION + UUID_VARIANT * 65536); // Bytes 6 to 9: version, 0, variant, 0.
+  writer.u32(swap32(low));
+  writer.u8(index >>> 8);
+  writer.u8(index & 255);
+}
+
+/** The id of event `index` of batch (epoch, sequence): 16 bytes, also a valid UUID. */
+export function eventIdOf(epoch: number, sequence: number, index: number): Buffer {
+  const writer = new ByteWriter(ID_BYTES);
+  writeEventId(writer, epoch, sequence, index);
+  return writer.view();
+}
+
+/** The part of the metadata that is the same for all events of a batch. */
+export function encodeBatchMetadata(batch: BatchMetadata): Buffer {
+  const correlation = Buffer.from(batch.correlation, "utf8");
+  assert(correlation.length <= CORRELATION_BYTES_MAX, "a correlation is within its limit");
+  const writer = new ByteWriter(64);
+  writer.u8(METADATA_VERSION);
+  writer.varint(batch.agentTimeUs);
+  writer.varint(batch.monotonicUs);
+  writer.signed(batch.hostTimeUs - batch.agentTimeUs);
+  writer.varint(batch.epoch);
+  writer.varint(batch.sequence);
+  writer.sized(correlation);
+  return writer.view();
+}
+
+/** Writes one event's metadata behind `shared`, which encodeBatchMetadata gave. */
+export function writeMetadata(writer: ByteWriter, shared: Buffer, index: number, batchEnd: EventMetadata["batchEnd"]): void {
+  writer.bytes(shared);
+  writer.varint(index);
+  if (batchEnd === undefined) return;
+  assert(batchEnd.count === index + 1, "a batch ends with its last event");
+  assert(batchEnd.previousHash.length === HASH_BYTES, "a chain hash has 32 bytes");
+  writer.varint(batchEnd.count);
+  writer.bytes(batchEnd.previousHash);
+}
+
+export function encodeMetadata(metadata: EventMetadata): Buffer {
+  const writer = new ByteWriter(128);
+  writeMetadata(writer, encodeBatchMetadata(metadata), metadata.index, metadata.batchEnd);
+  return writer.view();
+}
+
+/** Throws what `fail` makes where the bytes are not metadata, NEWER_FORMAT where a newer Rainbow wrote them. */
+export function decodeMetadata(bytes: Uint8Array, fail: (why: string) => Error): EventMetadata {
+  const reader = new ByteReader(bufferOf(bytes), fail);
+  const version = reader.u8();
+  if (version === 0) reader.reject("metadata of version 0");
+  if (version > METADATA_VERSION) throw new RainbowError("NEWER_FORMAT", `event metadata of version ${version} was written by a newer Rainbow`, { version });
+  const agentTimeUs = reader.varint() as TimeUs;
+  const monotonicUs = reader.varint();
+  const hostTimeUs = (agentTimeUs + reader.signed()) as TimeUs;
+  if (!Number.isSafeInteger(hostTimeUs) || hostTimeUs < 0) reader.reject("a host time out of range");
+  const epoch = reader.varint() as Epoch;
+  const sequence = reader.varint();
+  const correlation = reader.buffer[reader.offset] === 0 && reader.remaining > 0 ? emptyText(reader) : reader.text(CORRELATION_BYTES_MAX);
+  const index = reader.varint();
+  if (reader.remaining === 0) return { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, index, correlation };
+  const count = reader.varint();
+  if (count !== index + 1) reader.reject("a batch's count differs from its last index");
+  const previousHash = reader.bytes(HASH_BYTES);
+  reader.finish();
+  return { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, index, batchEnd: { count, previousHash }, correlation };
+}
+
+/** The same bytes as a Buffer, without a copy. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function emptyText(reader: ByteReader): string {
+  reader.offset++;
+  return "";
+}
+
+function swap32(value: number): number {
+  return ((value >>> 24) | ((value >>> 8) & 0xff00) | ((value & 0xff00) << 8) | ((value & 255) << 24)) >>> 0;
+}
