@@ -68,9 +68,28 @@ function install(node, done) {
   });
 }
 
+/** What cannot be built now is no obstacle: Rainbow runs without the addon, and says what it then cannot keep. */
+function buildAddon(node) {
+  var script = path.join(root, "bin", "build-native.ts");
+  if (!fs.existsSync(path.join(root, "native", "binding.gyp"))) return;
+  say("building the native addon ...");
+  child = childProcess.spawn(node, [script], { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  var output = "";
+  child.stdout.on("data", function (bytes) {
+    output += bytes;
+  });
+  child.on("close", function (code) {
+    if (stoppedBy) process.exit(stoppedBy === "SIGINT" ? 130 : 143);
+    if (code === 3) say("the native addon was not built: " + output.trim() + ". Rainbow runs without it.");
+    else if (code !== 0) say("the native addon could not be built ('npm test -- static' shows why). Rainbow runs without it.");
+    else say("the native addon is built.");
+  });
+}
+
 function finish() {
   fs.copyFileSync(lockfile, stamp);
   say("the packages are installed.");
+  buildAddon(broughtNode() || process.execPath);
 }
 
 say("installing the packages of package-lock.json into " + path.join(root, "node_modules") + " (once; well under a minute) ...");

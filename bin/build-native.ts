@@ -1,0 +1,40 @@
+/**
+ * Builds the addon in native/ where one of its sources is newer, with the headers that come with this Node, so without network.
+ * Exit codes: 0 it is built and current; 3 the tools are missing (named on stdout); 1 the build failed (its output is shown).
+ * Two builds at once share one folder, so they take turns.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, globSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const native = join(root, "native");
+
+process.exitCode = build();
+
+function build(): number {
+  if (!existsSync(join(native, "binding.gyp")) || isCurrent()) return 0;
+  const missing = ["g++", "make", "python3"].filter((tool) => !runs(tool));
+  if (missing.length > 0) {
+    console.log(`${missing.join(", ")} not found`);
+    return 3;
+  }
+  mkdirSync(join(native, "build"), { recursive: true });
+  const nodeGyp = join(root, "node_modules/node-gyp/bin/node-gyp.js");
+  const command = [process.execPath, nodeGyp, "configure", "build", `--nodedir=${join(process.execPath, "../..")}`];
+  const [program, ...args] = [...(runs("flock") ? ["flock", join(native, "build/.lock")] : []), ...command] as [string, ...string[]];
+  const built = spawnSync(program, args, { cwd: native, encoding: "utf8", maxBuffer: 1 << 26 });
+  if (built.status === 0 && isCurrent()) return 0;
+  process.stdout.write(`${built.stdout}${built.stderr}${built.error?.message ?? ""}`);
+  return 1;
+}
+
+function isCurrent(): boolean {
+  const addons = globSync("build/Release/*.node", { cwd: native }).map((file) => statSync(join(native, file)).mtimeMs);
+  const sources = globSync(["binding.gyp", "*/**/*.{c,cc,h,hh}"], { cwd: native, exclude: ["build/**"] });
+  return addons.length > 0 && sources.every((file) => statSync(join(native, file)).mtimeMs <= Math.min(...addons));
+}
+
+function runs(program: string): boolean {
+  return spawnSync(program, ["--version"], { stdio: "ignore" }).status === 0;
+}
