@@ -5,8 +5,9 @@ import { basename, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { REPOSITORY } from "./runner/workspace.ts";
+import { skipped } from "./support/skip.ts";
 import { importOffences } from "./tidy/imports.ts";
-import { ambientOffences, faceOffences, foreignOffences, lengthOffences, markOffences, nameOffences, suiteOffences } from "./tidy/rules.ts";
+import { ambientOffences, faceOffences, foreignOffences, lengthOffences, markOffences, nameOffences, suiteOffences, unusedOffences } from "./tidy/rules.ts";
 import { sourceOf, type Offence, type Source } from "./tidy/source.ts";
 
 const CODE = /\.(ts|cjs|mjs|cc|c|h|hh|cpp|hpp|sh)$/;
@@ -30,7 +31,9 @@ function repositoryFiles(): string[] {
 
 function none(offences: readonly Offence[]): void {
   if (offences.length === 0) return;
-  throw new Error(`${offences.length} offences:\n${offences.map(({ path, line, what }) => `  ${path}:${line}: ${what}`).join("\n")}`);
+  const error = new Error(`${offences.length} offences:\n${offences.map(({ path, line, what }) => `  ${path}:${line}: ${what}`).join("\n")}`);
+  error.stack = ""; // It would show the list a second time.
+  throw error;
 }
 
 /** `rule` finds exactly `expected` lines in a file of that text. */
@@ -96,6 +99,20 @@ test("nothing is left for later without an issue number", () => {
   const comments = (source: Source): Offence[] => markOffences(source, source.comments);
   finds(comments, "a.ts", ["// ", "TODO: it\n/* ", "FIXME */ const ", "TODO = 1;"].join(""), [1, 2]);
   finds(comments, "a.ts", ["// ", "TODO(#12): it\n"].join(""), []);
+});
+
+test("what is exported and used nowhere is found", () => {
+  const used = sourceOf("src/dig/a.ts", "export const a = 1;\nexport function b() {}\n");
+  const user = sourceOf("test/b.test.ts", "a + 1;\n// b\n");
+  assert.equal(
+    unusedOffences([used, user]).map(({ line }) => line),
+    [2],
+  );
+});
+
+test("nothing is exported that nothing uses", () => {
+  if (!existsSync(join(REPOSITORY, "src/cli/main.ts"))) return skipped("unused exports", "the program has no entry yet, so its parts are not used yet");
+  none(unusedOffences(sources));
 });
 
 test("time, chance, disk and network are handed in", () => {

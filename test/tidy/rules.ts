@@ -86,3 +86,20 @@ export function foreignOffences(source: Source, ownFolder: string): Offence[] {
     ...offencesOf(source, source.text, new RegExp(registries.join("|"), "g"), (match) => `${match[0]} names a package registry`),
   ];
 }
+
+const EXPORTED = /^export (?:async )?(?:abstract )?(?:const|let|function\*?|class|interface|type|enum) (\w+)/gm;
+
+/** Dead code: what is exported in src/ and named nowhere else, faces (index.ts) not counted. */
+export function unusedOffences(sources: readonly Source[]): Offence[] {
+  const counts = new Map<string, number>();
+  for (const source of sources) {
+    if (source.path.endsWith("/index.ts")) continue;
+    for (const word of source.bare.match(/\w+/g) ?? []) counts.set(word, (counts.get(word) ?? 0) + 1);
+  }
+  const exporters = sources.filter(({ path }) => path.startsWith("src/") && !path.endsWith("/index.ts"));
+  return exporters.flatMap((source) =>
+    offencesOf(source, source.bare, EXPORTED, (match) => match[1] as string)
+      .filter(({ what }) => counts.get(what) === 1)
+      .map((offence) => ({ ...offence, what: `${offence.what} is exported and used nowhere` })),
+  );
+}
