@@ -3,7 +3,7 @@
  * was made or renamed is still there after a power cut.
  */
 import * as fs from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
 import type { Disk, DiskFile, Os } from "../../core/index.ts";
 import { OsError, RainbowError } from "../../core/index.ts";
@@ -134,9 +134,9 @@ function openFile(path: string, options: { readonly create: boolean; readonly re
 
 /** Makes the missing ones of a path and syncs each directory that got an entry. */
 function makeDirectories(path: string): void {
-  const first = fs.mkdirSync(path, { recursive: true, mode: 0o700 });
+  const first = fs.mkdirSync(resolve(path), { recursive: true, mode: 0o700 });
   if (first === undefined) return;
-  for (let made = path; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made));
+  for (let made = resolve(path); made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made));
 }
 
 function syncDirectory(path: string): void {

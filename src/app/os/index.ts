@@ -1,11 +1,18 @@
 /**
- * The Os and Disk ports on this machine. openOs() takes the addon of native/ where it is built and loads, else node:fs alone, and
- * says why. Not for walking trees or for policy: see src/capture.
+ * The Os and Disk ports on this machine. openOs() takes the addon of native/ where it is built and loads, else node:fs alone;
+ * chooseOs() also says why. Not for walking trees or for policy: see src/capture.
  */
 import type { Os } from "../../core/index.ts";
+import { loadAddon } from "./addon.ts";
+import { NativeOs } from "./native.ts";
 import { NodeOs } from "./node.ts";
 
 export { openDisk } from "./disk.ts";
+
+export interface OsOptions {
+  /** Forces one of the two; "native" throws where the addon does not load. */
+  readonly only?: "native" | "node";
+}
 
 export interface OsChoice {
   readonly os: Os;
@@ -13,13 +20,15 @@ export interface OsChoice {
   readonly reason: string;
 }
 
-/** The addon where it loads; `only` forces one of the two ("native" then throws where it cannot). */
-export function chooseOs(options: { readonly only?: "native" | "node" } = {}): OsChoice {
-  if (options.only === "native") throw new Error("the addon is not built");
-  return { os: new NodeOs(), reason: "the addon is not built" };
+export function chooseOs(options: OsOptions = {}): OsChoice {
+  if (options.only === "node") return { os: new NodeOs(), reason: "plain Node was asked for" };
+  const addon = loadAddon();
+  if (typeof addon !== "string") return { os: new NativeOs(addon), reason: "" };
+  if (options.only === "native") throw new Error(addon);
+  return { os: new NodeOs(), reason: addon };
 }
 
 /** As chooseOs, for callers that do not ask why. */
-export function openOs(options: { readonly only?: "native" | "node" } = {}): Os {
+export function openOs(options: OsOptions = {}): Os {
   return chooseOs(options).os;
 }

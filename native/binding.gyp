@@ -1,0 +1,41 @@
+{
+  "targets": [
+    {
+      "target_name": "rainbow",
+      "type": "none",
+      "conditions": [
+        [
+          "OS=='linux'",
+          {
+            "type": "loadable_module",
+            "sources": [
+              "core/dirents.cc",
+              "core/inotify-events.cc",
+              "core/listing.cc",
+              "core/xattr-pack.cc",
+              "os/attributes.cc",
+              "os/files.cc",
+              "os/listing.cc",
+              "os/names.cc",
+              "os/path-at.cc",
+              "os/ranges.cc",
+              "os/small-files.cc",
+              "os/stat.cc",
+              "os/watch.cc",
+              "os/xattrs.cc",
+              "binding/addon.cc",
+              "binding/arguments.cc",
+              "binding/file-calls.cc",
+              "binding/listing-calls.cc",
+              "binding/name-calls.cc",
+              "binding/watcher.cc",
+            ],
+            "include_dirs": [".", "<!(node -p \"require('node-addon-api').include_dir\")"],
+            "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "_FILE_OFFSET_BITS=64"],
+            "cflags_cc": ["-std=c++17", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
+          },
+        ]
+      ],
+    }
+  ]
+}

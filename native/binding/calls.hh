@@ -1,0 +1,13 @@
+// What the addon exports, by file.
+#pragma once
+
+#include <napi.h>
+
+namespace rainbow {
+
+void export_file_calls(Napi::Env env, Napi::Object exports);
+void export_name_calls(Napi::Env env, Napi::Object exports);
+void export_listing_calls(Napi::Env env, Napi::Object exports);
+void export_watcher(Napi::Env env, Napi::Object exports);
+
+}  // namespace rainbow

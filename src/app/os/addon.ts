@@ -1,0 +1,61 @@
+/**
+ * The addon's calls as native/binding/ has them, and its loading. Statuses are 0 or more for success and -errno for failure;
+ * paths are ByteStrings.
+ */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { ByteString } from "../../core/index.ts";
+
+export type Status = number;
+
+export interface AddonWatcher {
+  add(path: ByteString): Status;
+  remove(watch: number): Status;
+  drain(): Buffer | Status;
+  onReadable(callback: () => void): Status;
+  close(): Status;
+}
+
+export interface Addon {
+  lstat(path: ByteString, record: Buffer): Status;
+  fstat(fd: number, record: Buffer): Status;
+  listDirectory(path: ByteString): Buffer | Status;
+  readSmallFiles(path: ByteString, listing: Buffer, indexes: Uint32Array, bytesMax: number, offsets: Uint32Array, lengths: Int32Array): Buffer | Status;
+  openRead(path: ByteString): Status;
+  openWrite(path: ByteString, exclusive: boolean, truncate: boolean): Status;
+  lockExclusive(path: ByteString): Status;
+  read(fd: number, into: Uint8Array, offsetBytes: number): Status;
+  write(fd: number, bytes: Uint8Array, offsetBytes: number): Status;
+  close(fd: number): Status;
+  dataRanges(fd: number, fromBytes: number, toBytes: number): number[] | Status;
+  punchHole(fd: number, offsetBytes: number, lengthBytes: number): Status;
+  makeDirectory(path: ByteString): Status;
+  unlink(path: ByteString): Status;
+  removeDirectory(path: ByteString): Status;
+  link(existing: ByteString, path: ByteString): Status;
+  rename(from: ByteString, to: ByteString): Status;
+  symlink(target: ByteString, path: ByteString): Status;
+  makeSpecial(path: ByteString, kind: number, mode: number, rdevMajor: number, rdevMinor: number): Status;
+  readlink(path: ByteString): Buffer | Status;
+  chmod(path: ByteString, mode: number): Status;
+  chown(path: ByteString, uid: number, gid: number): Status;
+  setTimes(path: ByteString, seconds: number, nanos: number): Status;
+  filesystemUuid(path: ByteString): Buffer | Status;
+  xattrs(path: ByteString): Buffer | Status;
+  setXattr(path: ByteString, name: ByteString, value: Uint8Array): Status;
+  removeXattr(path: ByteString, name: ByteString): Status;
+  openWatch(): Status;
+  readonly Watcher: new (fd: number) => AddonWatcher;
+}
+
+const ADDON_PATH = fileURLToPath(new URL("../../../native/build/Release/rainbow.node", import.meta.url));
+
+/** The addon, or why there is none, for people. */
+export function loadAddon(): Addon | string {
+  try {
+    return createRequire(import.meta.url)(ADDON_PATH) as Addon;
+  } catch (error) {
+    const isMissing = error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND";
+    return isMissing ? "the native addon is not built" : `the native addon does not load: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
