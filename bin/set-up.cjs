@@ -70,7 +70,7 @@ function install(node, done) {
 
 /** What cannot be built now is no obstacle: Rainbow runs without the addon, and says what it then cannot keep. */
 function buildAddon(node) {
-  var script = path.join(root, "bin", "build-native.ts");
+  var script = path.join(root, "bin", "build-native.mjs");
   if (!fs.existsSync(path.join(root, "native", "binding.gyp"))) return;
   say("building the native addon ...");
   child = childProcess.spawn(node, [script], { cwd: root, stdio: ["ignore", "pipe", "pipe"] });

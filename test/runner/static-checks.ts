@@ -29,13 +29,13 @@ export async function runStaticCheck(check: StaticCheck, workspace: string): Pro
 export type NativeBuild =
   { readonly kind: "none" } | { readonly kind: "skipped"; readonly reason: string } | { readonly kind: "ran"; readonly outcome: ChildOutcome };
 
-const TOOLS_MISSING = 3; // An exit code of bin/build-native.ts.
+const TOOLS_MISSING = 3; // An exit code of bin/build-native.mjs.
 
 /** Builds the addon where it is not current; as root, after installing a compiler where there is none. */
 export async function buildNative(workspace: string): Promise<NativeBuild> {
   if (!existsSync(join(REPOSITORY, "native/binding.gyp"))) return { kind: "none" };
   const options = { cwd: REPOSITORY, env: testEnvironment(workspace), limitMs: CHECK_LIMIT_MS, outputFile: join(workspace, "native.out") };
-  const build = (): Promise<ChildOutcome> => runChild(process.execPath, [join(REPOSITORY, "bin/build-native.ts")], options);
+  const build = (): Promise<ChildOutcome> => runChild(process.execPath, [join(REPOSITORY, "bin/build-native.mjs")], options);
   let outcome = await build();
   if (outcome.exitCode === TOOLS_MISSING && installCompiler()) outcome = await build();
   if (outcome.exitCode !== TOOLS_MISSING) return { kind: "ran", outcome };

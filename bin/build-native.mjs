@@ -1,10 +1,12 @@
 /**
  * Builds the addon in native/ where one of its sources is newer, with the headers that come with this Node, so without network.
  * Exit codes: 0 it is built and current; 3 the tools are missing (named on stdout); 1 the build failed (its output is shown).
- * Two builds at once share one folder, so they take turns.
+ * Two builds at once share one folder, so they take turns. Plain JavaScript, as it also runs in an installed package, where Node strips
+ * no types.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
@@ -12,7 +14,7 @@ const native = join(root, "native");
 
 process.exitCode = build();
 
-function build(): number {
+function build() {
   if (!existsSync(join(native, "binding.gyp")) || isCurrent()) return 0;
   const missing = ["g++", "make", "python3"].filter((tool) => !runs(tool));
   if (missing.length > 0) {
@@ -20,21 +22,21 @@ function build(): number {
     return 3;
   }
   mkdirSync(join(native, "build"), { recursive: true });
-  const nodeGyp = join(root, "node_modules/node-gyp/bin/node-gyp.js");
+  const nodeGyp = createRequire(import.meta.url).resolve("node-gyp/bin/node-gyp.js");
   const command = [process.execPath, nodeGyp, "configure", "build", `--nodedir=${join(process.execPath, "../..")}`];
-  const [program, ...args] = [...(runs("flock") ? ["flock", join(native, "build/.lock")] : []), ...command] as [string, ...string[]];
+  const [program, ...args] = [...(runs("flock") ? ["flock", join(native, "build/.lock")] : []), ...command];
   const built = spawnSync(program, args, { cwd: native, encoding: "utf8", maxBuffer: 1 << 26 });
   if (built.status === 0 && isCurrent()) return 0;
   process.stdout.write(`${built.stdout}${built.stderr}${built.error?.message ?? ""}`);
   return 1;
 }
 
-function isCurrent(): boolean {
+function isCurrent() {
   const addons = globSync("build/Release/*.node", { cwd: native }).map((file) => statSync(join(native, file)).mtimeMs);
   const sources = globSync(["binding.gyp", "*/**/*.{c,cc,h,hh}"], { cwd: native, exclude: ["build/**"] });
   return addons.length > 0 && sources.every((file) => statSync(join(native, file)).mtimeMs <= Math.min(...addons));
 }
 
-function runs(program: string): boolean {
+function runs(program) {
   return spawnSync(program, ["--version"], { stdio: "ignore" }).status === 0;
 }
