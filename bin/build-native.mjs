@@ -5,7 +5,7 @@
  * no types.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, globSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, statSync, utimesSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -22,19 +22,26 @@ function build() {
     return 3;
   }
   mkdirSync(join(native, "build"), { recursive: true });
+  const startedAt = new Date();
   const nodeGyp = createRequire(import.meta.url).resolve("node-gyp/bin/node-gyp.js");
-  const command = [process.execPath, nodeGyp, "configure", "build", `--nodedir=${join(process.execPath, "../..")}`];
+  const command = [process.execPath, nodeGyp, "configure", "build", "--jobs=max", `--nodedir=${join(process.execPath, "../..")}`];
   const [program, ...args] = [...(runs("flock") ? ["flock", join(native, "build/.lock")] : []), ...command];
   const built = spawnSync(program, args, { cwd: native, encoding: "utf8", maxBuffer: 1 << 26 });
-  if (built.status === 0 && isCurrent()) return 0;
+  // make links nothing anew for a source that changed nothing; one that changed during the build stays newer.
+  if (built.status === 0) for (const addon of addons()) utimesSync(addon, startedAt, startedAt);
+  if (built.status === 0 && addons().length > 0) return 0;
   process.stdout.write(`${built.stdout}${built.stderr}${built.error?.message ?? ""}`);
   return 1;
 }
 
+function addons() {
+  return globSync("build/Release/*.node", { cwd: native }).map((file) => join(native, file));
+}
+
 function isCurrent() {
-  const addons = globSync("build/Release/*.node", { cwd: native }).map((file) => statSync(join(native, file)).mtimeMs);
   const sources = globSync(["binding.gyp", "*/**/*.{c,cc,h,hh}"], { cwd: native, exclude: ["build/**"] });
-  return addons.length > 0 && sources.every((file) => statSync(join(native, file)).mtimeMs <= Math.min(...addons));
+  const builtMs = Math.min(...addons().map((addon) => statSync(addon).mtimeMs));
+  return addons().length > 0 && sources.every((file) => statSync(join(native, file)).mtimeMs <= builtMs);
 }
 
 function runs(program) {
