@@ -20,6 +20,7 @@ const { values, positionals } = parseArgs({
 const filesDirectory = values.files === undefined ? join(REPOSITORY, "test") : resolve(values.files);
 const limitMsDefault = Number(values.limit) * 1000;
 const jobCount = Math.max(1, Math.min(Number(values.jobs), availableParallelism()));
+const isCampaign = process.env["RAINBOW_CAMPAIGN_SCALE"] !== undefined;
 const workspace = makeWorkspace();
 const totals = { passed: 0, failed: 0, skipped: [] as string[], failures: [] as string[] };
 
@@ -94,6 +95,7 @@ async function reportFile(file: string): Promise<void> {
   const name = relative(REPOSITORY, file);
   const limitMs = timeLimitMs(file);
   const options = { cwd: REPOSITORY, env: testEnvironment(own), limitMs, outputFile: join(own, "output") };
+  if (isCampaign) console.log(`run   ${name} (follow it with: tail -f ${options.outputFile})`);
   const outcome = await runChild(process.execPath, [file], options);
   const verdict = verdictOf(outcome);
   const leftover = removeWorkspace(own);
@@ -107,7 +109,7 @@ async function reportFile(file: string): Promise<void> {
 
 /** The limit on the command line, or the file's own where that is longer; none to speak of in a campaign. */
 function timeLimitMs(file: string): number {
-  if (process.env["RAINBOW_CAMPAIGN_SCALE"] !== undefined) return 12 * 3_600_000;
+  if (isCampaign) return 12 * 3_600_000;
   const asked = /^\/\/ Time limit: (\d+) s\b/m.exec(readFileSync(file, "utf8"));
   return Math.max(limitMsDefault, Number(asked?.[1] ?? 0) * 1000);
 }
