@@ -1,0 +1,236 @@
+/**
+ * The data directory: where it lies, whether Rainbow can keep data there, its FORMAT file and its lock. Promises: only `create` makes
+ * one; a directory that holds something else is refused; one process at a time holds it. FORMAT says `complete` once the stores in it
+ * were made, so stores that are missing later are damage and never made anew in silence.
+ */
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { byteStringOf, isRainbowError, RainbowError } from "../core/index.ts";
+import type { Clock, Os, Random } from "../core/index.ts";
+import { filesystemWarnings, refuseFilesystem } from "./filesystem-fitness.ts";
+import { RESTORE_TEXT } from "./restore-text.ts";
+
+export const FORMAT_VERSION = 1;
+const FORMAT_FILE = "FORMAT";
+const LOCK_FILE = "lock";
+/** What may lie in a directory without FORMAT: traces of a creation that was cut short, and what a fresh filesystem brings. */
+const HARMLESS: ReadonlySet<string> = new Set(["lost+found", LOCK_FILE, `${FORMAT_FILE}.new`, "RESTORE.txt"]);
+
+export interface Format {
+  readonly format: number;
+  /** UUID of the machine whose data lies here. */
+  readonly machine: string;
+  /** The machine's name when the directory was made; a label only. */
+  readonly label: string;
+  readonly created: string;
+  /** Whether the stores were made; until then missing ones are made. */
+  readonly complete: boolean;
+}
+
+export interface DataDirectory {
+  readonly path: string;
+  readonly format: Format;
+  /** For people: what is unwise about the place, but no reason to refuse it. */
+  readonly warnings: readonly string[];
+  /** Durable once it returns. To be called when every store has been made. */
+  markComplete(): void;
+  /** Gives the lock back. */
+  close(): void;
+}
+
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly uid: number;
+  readonly home: string;
+  readonly cwd: string;
+}
+
+/** `option` (--data-dir), else RAINBOW_DATA_DIR, else /var/lib/rainbow for root and $XDG_DATA_HOME/rainbow for others. Absolute. */
+export function chooseDataDirectory(option: string | undefined, { env, uid, home, cwd }: Surroundings): string {
+  const named = option ?? env["RAINBOW_DATA_DIR"];
+  if (named === "") throw new RainbowError("USAGE", "the data directory's name is empty: give --data-dir a folder, or unset RAINBOW_DATA_DIR");
+  if (named !== undefined) return resolve(cwd, named);
+  if (uid === 0) return "/var/lib/rainbow";
+  const base = env["XDG_DATA_HOME"];
+  return join(base !== undefined && base.startsWith("/") ? base : join(home, ".local/share"), "rainbow"); // A relative one is invalid by its own specification.
+}
+
+export interface OpenDataDirectoryOptions {
+  readonly path: string;
+  /** Whether to make it where it is missing; else NO_STORE. */
+  readonly create: boolean;
+  /** Whether it will be written to, so that its filesystem must be fit. */
+  readonly forWriting: boolean;
+  readonly os: Os;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Opens and locks. NO_STORE, DATA_DIR_REFUSED, NEWER_FORMAT, STORE_CORRUPT or BUSY, each with what to do. */
+export function openDataDirectory(options: OpenDataDirectoryOptions): DataDirectory {
+  const { path, os } = options;
+  const known = readFormat(path);
+  if (known === undefined && !options.create) throw noStore(path);
+  if (known === undefined) makeEmptyDirectory(path);
+  refuseOthers(path);
+  const lock = takeLock(path, os);
+  try {
+    if (known === undefined || options.forWriting) refuseFilesystem(path, os, options.random);
+    const format = readFormat(path) ?? createFormat(options);
+    refuseMissingStores(path, format);
+    return dataDirectory(path, format, filesystemWarnings(path, os), lock, os);
+  } catch (error) {
+    os.close(lock);
+    throw error;
+  }
+}
+
+function dataDirectory(path: string, format: Format, warnings: readonly string[], lock: number, os: Os): DataDirectory {
+  const markComplete = (): void => {
+    if (!format.complete) writeDurably(join(path, FORMAT_FILE), formatText({ ...format, complete: true }));
+  };
+  let isOpen = true;
+  const close = (): void => {
+    if (isOpen) os.close(lock);
+    isOpen = false;
+  };
+  return { path, format, warnings, markComplete, close };
+}
+
+/** Whether a data directory of Rainbow is there, of whatever version. */
+export function isDataDirectory(path: string): boolean {
+  try {
+    return statSync(join(path, FORMAT_FILE)).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function noStore(path: string): RainbowError {
+  return new RainbowError("NO_STORE", `${path}: there is no Rainbow data directory there; 'rainbow up DIR' makes one, --data-dir names another`, { path });
+}
+
+/** undefined where there is no FORMAT. */
+export function readFormat(path: string): Format | undefined {
+  const file = join(path, FORMAT_FILE);
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw new RainbowError("IO", `${file}: cannot be read (${code}); run as the owner of the data directory`, { path, system: code }, error);
+  }
+  return parseFormat(text, path);
+}
+
+function parseFormat(text: string, path: string): Format {
+  const value = jsonOf(text, path);
+  const { format, machine, label, created, complete } = value;
+  if (typeof format === "number" && format > FORMAT_VERSION) {
+    const what = `${path}: written by a newer version of Rainbow (format ${format}, this one reads up to ${FORMAT_VERSION})`;
+    throw new RainbowError("NEWER_FORMAT", `${what}; use that version`, { path, format });
+  }
+  const isWhole = format === FORMAT_VERSION && typeof machine === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(machine);
+  if (!isWhole) throw damagedFormat(path);
+  return { format, machine, label: String(label ?? ""), created: String(created ?? ""), complete: complete === true };
+}
+
+function jsonOf(text: string, path: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch (error) {
+    throw damagedFormat(path, error);
+  }
+  throw damagedFormat(path);
+}
+
+function damagedFormat(path: string, cause?: unknown): RainbowError {
+  const what = `${join(path, FORMAT_FILE)}: is no FORMAT file of Rainbow, or a damaged one`;
+  return new RainbowError("STORE_CORRUPT", `${what}; RESTORE.txt beside it shows what belongs in it`, { path }, cause);
+}
+
+/** Makes the directory, mode 0700; one that is there must hold nothing of anybody else. */
+function makeEmptyDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const foreign = readdirSync(path).find((name) => !HARMLESS.has(name));
+    if (foreign !== undefined) throw refused(path, `is not empty ('${foreign}') and no data directory of Rainbow`, "name an empty or a new folder");
+    chmodSync(path, 0o700);
+  } catch (error) {
+    if (isRainbowError(error)) throw error;
+    throw refused(path, `cannot be made (${error instanceof Error ? error.message : String(error)})`, "name another with --data-dir", error);
+  }
+}
+
+export function refused(path: string, why: string, whatToDo: string, cause?: unknown): RainbowError {
+  return new RainbowError("DATA_DIR_REFUSED", `${path}: ${why}; ${whatToDo}`, { path, why }, cause);
+}
+
+/** Others must not read what was backed up, nor swap it. */
+function refuseOthers(path: string): void {
+  const stat = statSync(path);
+  const uid = process.getuid?.() ?? stat.uid;
+  if (stat.uid !== uid && uid !== 0) throw refused(path, `belongs to user ${stat.uid}`, "run as that user, or name another with --data-dir");
+  if ((stat.mode & 0o077) !== 0 && stat.uid === uid) chmodSync(path, 0o700);
+}
+
+function takeLock(path: string, os: Os): number {
+  const lock = os.lockExclusive(byteStringOf(Buffer.from(join(path, LOCK_FILE))));
+  if (lock !== undefined) return lock;
+  throw new RainbowError("BUSY", `${path}: another Rainbow works on this data directory; wait for it, or ask the one that runs ('rainbow status')`, { path });
+}
+
+function createFormat({ path, random, clock }: OpenDataDirectoryOptions): Format {
+  const created = new Date(Math.floor(clock.now() / 1000)).toISOString();
+  const format: Format = { format: FORMAT_VERSION, machine: random.uuid(), label: hostname(), created, complete: false };
+  writeDurably(join(path, "RESTORE.txt"), RESTORE_TEXT);
+  writeDurably(join(path, FORMAT_FILE), formatText(format)); // Last: from here on it is a data directory.
+  return format;
+}
+
+function formatText(format: Format): string {
+  return `${JSON.stringify(format, undefined, 2)}\n`;
+}
+
+function writeDurably(path: string, text: string): void {
+  const file = openSync(`${path}.new`, "w", 0o600);
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(`${path}.new`, path);
+  const directory = openSync(dirname(path), "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+/** The control file can be rebuilt; events and payload cannot. */
+function refuseMissingStores(path: string, format: Format): void {
+  if (!format.complete) return;
+  const wanted = ["events.lmdb", join("machines", format.machine, "data.dig")];
+  const missing = wanted.filter((name) => statSync(join(path, name), { throwIfNoEntry: false }) === undefined);
+  if (missing.length === 0) return;
+  const what = `${path}: ${missing.join(" and ")} ${missing.length === 1 ? "is" : "are"} missing`;
+  const advice = "bring back what was moved away (a disk that is not mounted?), or protect into another folder with --data-dir";
+  throw new RainbowError(missing.length === wanted.length ? "NO_STORE" : "STORE_CORRUPT", `${what}, and nothing is made anew in their place; ${advice}`, {
+    path,
+    missing,
+  });
+}
+
+/** The directory's path without symlinks, so that one directory has one name; as it is where it is missing. */
+export function realDataDirectory(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
