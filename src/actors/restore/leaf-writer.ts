@@ -105,9 +105,10 @@ export class LeafWriter {
     const clear = async (): Promise<void> => {
       if (removes === "nothing") return;
       const removed = await removeTree(this.removal, leaf.path);
-      this.report.deletedMore(removed.count);
+      this.report.deletedMore(Math.max(0, removed.count - 1)); // The top one is replaced, not deleted.
       if (removed.problem !== "" || removed.kept !== "") throw new OsError("ENOTEMPTY", "remove", leaf.path);
     };
+    if (this.policy.dryRun) await clear();
     await this.make(leaf, "replaced", { exclusive: false, replaces: true, clear });
     return true;
   }

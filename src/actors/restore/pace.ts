@@ -26,7 +26,7 @@ export class Pace {
   }
 
   get isDue(): boolean {
-    return this.outlet.isFull || this.clock.monotonicUs() >= this.sliceEndUs;
+    return this.outlet.isFull || this.signal.aborted || this.clock.monotonicUs() >= this.sliceEndUs;
   }
 
   /** Throws the signal's reason where the restore was aborted. */

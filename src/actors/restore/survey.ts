@@ -70,7 +70,10 @@ class Survey {
     if (kind === "directory") {
       this.nodeCount++;
       this.enter(node, joinPath(level.path, name), relative, isThere);
-    } else this.add(readable(() => this.parts.view.node(node)));
+    } else {
+      this.add(readable(() => this.parts.view.node(node)));
+      if (isThere) this.deleteCount += Math.max(0, (await this.treeCount(joinPath(level.path, name))) - 1);
+    }
   }
 
   private enter(node: NodeId, path: ByteString, relative: ByteString, isThere: boolean): void {
@@ -111,13 +114,16 @@ class Survey {
     const path = joinPath(level.path, name);
     if (removal === undefined || isTemporaryName(name) || name === UNFINISHED_NAME || removal.keep(path, isDirectory) !== undefined) return;
     if (selection !== undefined && selection.of(joined(level.relative, name), isDirectory) !== "take") return;
-    if (!isDirectory) this.deleteCount++;
-    else {
-      try {
-        this.deleteCount += (await removeTree({ ...removal, dryRun: true }, path)).count;
-      } catch (error) {
-        if (!(error instanceof OsError)) throw error; // The writer meets it again, and tells.
-      }
+    this.deleteCount += isDirectory ? await this.treeCount(path) : 1;
+  }
+
+  private async treeCount(path: ByteString): Promise<number> {
+    if (this.parts.removal === undefined) return 0;
+    try {
+      return (await removeTree({ ...this.parts.removal, dryRun: true }, path)).count;
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+      return 0; // The writer meets it again, and tells.
     }
   }
 }
