@@ -47,7 +47,7 @@ function toolsSupport(version) {
 function install(node, done) {
   var npm = npmCommand(node);
   var wanted = ["ci", "--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"];
-  var env = Object.assign({}, process.env, { PATH: path.dirname(node) + path.delimiter + process.env.PATH });
+  var env = Object.assign({}, process.env, { PATH: path.dirname(node) + path.delimiter + process.env.PATH, NODE_NO_WARNINGS: "1" });
   child = childProcess.spawn(npm[0], npm[1].concat(wanted), { cwd: root, env: env, stdio: ["ignore", 2, "pipe"] });
   var complaints = ""; // Held back: npm also complains when it is stopped by Ctrl-C, which is no error.
   child.stderr.on("data", function (bytes) {
@@ -80,7 +80,7 @@ function buildAddon(node) {
   });
   child.on("close", function (code) {
     if (stoppedBy) process.exit(stoppedBy === "SIGINT" ? 130 : 143);
-    if (code === 3) say("the native addon was not built: " + output.trim() + ". Rainbow runs without it.");
+    if (code === 3) say("the native addon was not built: " + output.trim() + ". Rainbow runs without it; with it: apt-get install g++ make python3, then bin/node24 bin/build-native.mjs");
     else if (code !== 0) say("the native addon could not be built ('npm test -- static' shows why). Rainbow runs without it.");
     else say("the native addon is built.");
   });
