@@ -80,7 +80,12 @@ function buildAddon(node) {
   });
   child.on("close", function (code) {
     if (stoppedBy) process.exit(stoppedBy === "SIGINT" ? 130 : 143);
-    if (code === 3) say("the native addon was not built: " + output.trim() + ". Rainbow runs without it; with it: apt-get install g++ make python3, then bin/node24 bin/build-native.mjs");
+    if (code === 3)
+      say(
+        "the native addon was not built: " +
+          output.trim() +
+          ". Rainbow runs without it; with it: apt-get install g++ make python3, then bin/node24 bin/build-native.mjs",
+      );
     else if (code !== 0) say("the native addon could not be built ('npm test -- static' shows why). Rainbow runs without it.");
     else say("the native addon is built.");
   });
