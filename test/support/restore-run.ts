@@ -66,7 +66,7 @@ export function failingOs(os: Os, method: keyof Os, matches: (path: ByteString) 
       const value: unknown = Reflect.get(target, name);
       if (typeof value !== "function") return value;
       return (...args: unknown[]): unknown => {
-        if (name === method && matches(args[0] as ByteString)) throw new OsError(code, method, args[0] as ByteString);
+        if (name === method && matches(args[0] as ByteString)) throw new OsError(code, method, String(args[0]) as ByteString);
         return Reflect.apply(value, target, args);
       };
     },

@@ -91,7 +91,7 @@ function isAsGoodAsEmpty(listing: Buffer): boolean {
   for (let i = 0; i < listingCount(listing); i++) {
     const name = listingName(listing, i);
     const isLostAndFound = name === "lost+found" && listingStat(listing, i)?.kind === "directory";
-    if (!isLostAndFound && !isTemporaryName(name)) return false;
+    if (!isLostAndFound && !isTemporaryName(name) && name !== UNFINISHED_NAME) return false;
   }
   return true;
 }
