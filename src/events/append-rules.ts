@@ -19,32 +19,43 @@ export interface StreamState {
 
 export type Verdict =
   | { readonly kind: "write"; readonly first: Revision; readonly truncatedBefore: Revision }
-  | { readonly kind: "compare" }
+  | { readonly kind: "compare"; readonly orWrite?: { readonly first: Revision; readonly truncatedBefore: Revision } }
   | { readonly kind: "nothing" }
   | { readonly kind: "conflict" };
 
-/** `compare`: the expectation lies before the head, so it is a repeat if the stored ids after it are the same, else a conflict. */
+/**
+ * `compare`: the expectation lies before the head, so it is a repeat if the stored ids after it are the same, else a conflict; with
+ * `orWrite` (a deleted stream made anew) only a repeat of some of them is a conflict, and anything else is written.
+ */
 export function judgeAppend(state: StreamState | undefined, expected: Revision, eventCount: number): Verdict {
   const head = state?.head ?? NO_STREAM;
-  const isMet = expected === head || (state?.deleted === true && expected === NO_STREAM);
-  if (isMet && eventCount === 0) return { kind: "nothing" };
-  if (isMet)
-    return {
-      kind: "write",
-      first: (head + 1) as Revision,
-      truncatedBefore: state?.deleted === true ? ((head + 1) as Revision) : (state?.truncatedBefore ?? (0 as Revision)),
-    };
-  if (eventCount === 0 || state?.deleted === true || expected + eventCount > head) return { kind: "conflict" };
-  return { kind: "compare" };
+  const deleted = state?.deleted === true;
+  const place = { first: (head + 1) as Revision, truncatedBefore: deleted ? ((head + 1) as Revision) : (state?.truncatedBefore ?? (0 as Revision)) };
+  if (eventCount === 0) return { kind: expected === head || (deleted && expected === NO_STREAM) ? "nothing" : "conflict" };
+  if (expected === head) return { kind: "write", ...place };
+  if (deleted && expected === NO_STREAM) return { kind: "compare", orWrite: place };
+  return { kind: expected + eventCount > head ? "conflict" : "compare" };
 }
 
 /** Whether `stored` is what `sent` would have written. Metadata may differ: it carries the time of the try. */
-export function isRepeat(sent: readonly NewEvent[], stored: readonly NewEvent[]): boolean {
+function isRepeat(sent: readonly NewEvent[], stored: readonly NewEvent[]): boolean {
   if (sent.length !== stored.length) return false;
   return sent.every((event, i) => {
     const other = stored[i];
     return other !== undefined && Buffer.compare(event.id, other.id) === 0 && event.type === other.type && Buffer.compare(event.data, other.data) === 0;
   });
+}
+
+/** What a comparison comes to: a repeat, a conflict, or (only with `orWrite`) a new append. */
+export function judgeRepeat(
+  verdict: Verdict & { readonly kind: "compare" },
+  sent: readonly NewEvent[],
+  stored: readonly NewEvent[],
+): "repeat" | "conflict" | "write" {
+  if (isRepeat(sent, stored)) return "repeat";
+  const first = stored[0];
+  const isPartRepeat = first !== undefined && Buffer.compare(first.id, sent[0]!.id) === 0;
+  return verdict.orWrite === undefined || isPartRepeat ? "conflict" : "write";
 }
 
 export function revisionConflict(stream: string, expected: Revision, actual: Revision): RainbowError {

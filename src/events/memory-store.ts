@@ -7,8 +7,8 @@ import {
   checkAppend,
   checkStreamName,
   eventBytes,
-  isRepeat,
   judgeAppend,
+  judgeRepeat,
   planRead,
   revisionConflict,
   storeClosed,
@@ -43,8 +43,11 @@ export class MemoryEventStore implements EventStore {
     if (verdict.kind === "nothing") return { revision: state?.head ?? NO_STREAM, position: this.lastPosition(), repeated: false };
     if (verdict.kind === "write") return this.write(stream, verdict.first, verdict.truncatedBefore, events);
     const stored = state?.events.slice(expected + 1, expected + 1 + events.length).filter((event) => event !== undefined) ?? [];
+    const outcome = verdict.kind === "compare" ? judgeRepeat(verdict, events, stored) : "conflict";
+    if (outcome === "write" && verdict.kind === "compare" && verdict.orWrite !== undefined)
+      return this.write(stream, verdict.orWrite.first, verdict.orWrite.truncatedBefore, events);
     const last = stored.at(-1);
-    if (verdict.kind === "conflict" || last === undefined || !isRepeat(events, stored)) throw revisionConflict(stream, expected, state?.head ?? NO_STREAM);
+    if (outcome === "conflict" || last === undefined) throw revisionConflict(stream, expected, state?.head ?? NO_STREAM);
     return { revision: last.revision, position: last.position, repeated: true };
   }
 

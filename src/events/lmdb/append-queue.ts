@@ -5,7 +5,7 @@
  */
 import { RainbowError } from "../../core/index.ts";
 import type { Position, Revision } from "../../core/index.ts";
-import { isRepeat, judgeAppend, revisionConflict, storeClosed } from "../append-rules.ts";
+import { judgeAppend, judgeRepeat, revisionConflict, storeClosed } from "../append-rules.ts";
 import { NO_STREAM } from "../event-store.ts";
 import type { Appended, NewEvent, StoredEvent } from "../event-store.ts";
 import type { LmdbFile, Write } from "./file.ts";
@@ -215,8 +215,11 @@ export class AppendQueue {
     if (verdict.kind === "nothing")
       return { appended: { revision: head, position: (group.store.nextPosition - 1) as Position, repeated: false }, isWritten: false };
     const stored = verdict.kind === "compare" ? this.source.stored(stream, (expected + 1) as Revision, events.length) : [];
+    const outcome = verdict.kind === "compare" ? judgeRepeat(verdict, events, stored) : "conflict";
+    if (outcome === "write" && verdict.kind === "compare" && verdict.orWrite !== undefined && body !== undefined)
+      return { appended: writeRow(group, stream, record, verdict.orWrite, body), isWritten: true };
     const last = stored.at(-1);
-    if (last === undefined || !isRepeat(events, stored)) throw revisionConflict(stream, expected, head);
+    if (outcome === "conflict" || last === undefined) throw revisionConflict(stream, expected, head);
     return { appended: { revision: last.revision, position: last.position, repeated: true }, isWritten: false };
   }
 }

@@ -113,7 +113,7 @@ class LmdbEventStore implements EventStore {
   async reclaim(signal?: AbortSignal): Promise<{ readonly freedBytes: number }> {
     this.writable();
     let freedBytes = 0;
-    for (const stream of [...this.durable.streams.keys()]) {
+    for (const stream of this.durable.streams.keys()) {
       for (let freed = 1; freed > 0 && signal?.aborted !== true && !this.isClosed; freedBytes += freed) freed = await this.reclaimStep(stream);
     }
     return { freedBytes };
