@@ -80,6 +80,16 @@ export interface TreeStore {
   discardAfter(revision: Revision): Promise<void>;
 }
 
+/** What freeing asks of ingest and projection (rule 10). */
+export interface FreeBarrier {
+  /** The head of the stream, noted once every batch decided before the call is appended. */
+  headRevision(): Promise<Revision>;
+  /** Resolves when the projection has passed it. */
+  projected(revision: Revision): Promise<void>;
+  /** Whether a projected event after the newest tree at the end stored or touched the chunk: how it stands is not in a tree yet. */
+  isTouched(chunk: ChunkNumber): boolean;
+}
+
 /** Moving the window and freeing, in the small steps of dig-rules 7-12. Used by rebase. */
 export interface Freeing {
   /** Drops a registered tree; its range of deaths joins the durable work set in the same transaction. */
@@ -87,12 +97,11 @@ export interface Freeing {
   /** Moves W forward; adds (old W, new W] to the work set. */
   moveWindow(revision: Revision): Promise<void>;
   /** A reader at `revision`: counts as a snapshot until released. */
-  hold(revision: Revision): () => void;
-  /**
-   * Works the set off in steps of at most `stepMs`. `headRevision` notes the head once every decided batch is appended;
-   * `projected` resolves when the projection has passed it. Returns what was freed; call again until `done`.
-   */
-  work(barrier: { headRevision(): Promise<Revision>; projected(revision: Revision): Promise<void> }, stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
+  hold(revision: Revision, nextChunk?: ChunkNumber): () => void;
+  /** The start of the window; 0 until it was moved. */
+  window(): Revision;
+  /** Works the set off in steps of about `stepMs`. Returns what was freed; call again until `done`. */
+  work(barrier: FreeBarrier, stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
 }
 
 export interface DigUsage {

@@ -1,0 +1,92 @@
+/** ControlFile on the lmdb package. A failed transaction is rolled back as a whole: it runs as a child transaction. */
+import { existsSync, statSync } from "node:fs";
+import { open } from "lmdb";
+import type { RootDatabase } from "lmdb";
+import { RainbowError } from "../../core/index.ts";
+import type { ControlEntry, ControlFile, ControlWrite, OpenControl } from "../control-file.ts";
+
+/** Opens `path`; mode 0600 comes from the process's umask (077), which LMDB's own 0644 is cut down by. */
+export const openLmdbControl: OpenControl = (options) => {
+  const { path, create, readOnly } = options;
+  if (!create && !existsSync(path)) return Promise.reject(new RainbowError("NO_STORE", `${path} is missing: run \`rainbow repair\``, { path }));
+  const database = open<Buffer, Buffer>({
+    path,
+    noSubdir: true,
+    readOnly,
+    encoding: "binary",
+    keyEncoding: "binary",
+    overlappingSync: false,
+    cache: false,
+    maxReaders: 64,
+  });
+  return Promise.resolve(new LmdbControl(path, database));
+};
+
+class LmdbControl implements ControlFile {
+  private readonly path: string;
+  private readonly database: RootDatabase<Buffer, Buffer>;
+
+  constructor(path: string, database: RootDatabase<Buffer, Buffer>) {
+    this.path = path;
+    this.database = database;
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    return this.attempt(() => this.database.get(key));
+  }
+
+  range(from: Buffer, to: Buffer, options: { readonly limit: number; readonly reverse?: boolean }): ControlEntry[] {
+    return this.attempt(() => {
+      const found: ControlEntry[] = [];
+      // Backwards, LMDB's range begins at `start` itself and ends before `end`; both borders are put right here.
+      const query =
+        options.reverse === true
+          ? { start: to, end: Buffer.alloc(0), reverse: true, limit: options.limit + 1 }
+          : { start: from, end: to, limit: options.limit };
+      for (const { key, value } of this.database.getRange(query)) {
+        if (options.reverse === true && (key.compare(to) >= 0 || key.compare(from) < 0)) continue;
+        if (found.length < options.limit) found.push({ key: Buffer.from(key), value: Buffer.from(value) });
+      }
+      return found;
+    });
+  }
+
+  async commit(writes: readonly ControlWrite[]): Promise<void> {
+    try {
+      await this.database.childTransaction(() => {
+        for (const { key, value } of writes) {
+          if (value === undefined) this.database.removeSync(key);
+          else this.database.putSync(key, value);
+        }
+      });
+    } catch (error) {
+      throw this.failure(error);
+    }
+    this.database.resetReadTxn();
+  }
+
+  problems(): string[] {
+    return [];
+  }
+
+  sizeBytes(): number {
+    return statSync(this.path).size;
+  }
+
+  async close(): Promise<void> {
+    await this.database.close();
+  }
+
+  private attempt<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw this.failure(error);
+    }
+  }
+
+  private failure(error: unknown): RainbowError {
+    const message = error instanceof Error ? error.message : String(error);
+    return new RainbowError("IO", `the control file ${this.path} refused an operation: ${message}`, { path: this.path }, error);
+  }
+}

@@ -1,0 +1,170 @@
+/** Tree pages and long values as they lie in the data file: verified when read, kept in a bounded cache, written in large pieces. */
+import { crc32 } from "node:zlib";
+import { BLOCK_BYTES, RainbowError } from "../core/index.ts";
+import type { BlockRange } from "./allocation.ts";
+import { OVERFLOW, PAGE, PAGE_KIND, PAGE_MAGIC } from "./layout.ts";
+import { writeU64 } from "./run.ts";
+import type { Store } from "./store.ts";
+import { isIntactPage } from "./tree-page.ts";
+import type { OverflowPointer, PagePointer } from "./tree-page.ts";
+
+const CACHE_PAGES = 4096; // 16 MiB: all inner pages of 10 million files' tree and the leaves in use.
+const EXTENT_BLOCKS_MAX = 256; // Written in one call of 1 MiB.
+
+interface CachedPage {
+  readonly crc: number;
+  readonly page: Buffer;
+}
+
+export class TreePages {
+  private readonly store: Store;
+  private readonly cache = new Map<number, CachedPage>();
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  /** The page a pointer names. DIG_CHECKSUM where other bytes stand there. */
+  load(pointer: PagePointer): Buffer {
+    const cached = this.cache.get(pointer.block);
+    if (cached !== undefined && cached.crc === pointer.crc) {
+      if (this.cache.size > CACHE_PAGES / 2) {
+        this.cache.delete(pointer.block); // To the end of the queue.
+        this.cache.set(pointer.block, cached);
+      }
+      return cached.page;
+    }
+    const page = this.read(pointer);
+    this.cache.set(pointer.block, { crc: pointer.crc, page });
+    if (this.cache.size > CACHE_PAGES) this.cache.delete(this.cache.keys().next().value!);
+    return page;
+  }
+
+  /** Past the cache, for check. */
+  read(pointer: PagePointer): Buffer {
+    const page = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    const length = this.store.file.read(page, pointer.block * BLOCK_BYTES);
+    if (length === BLOCK_BYTES && isIntactPage(page, pointer.crc)) return page;
+    throw new RainbowError("DIG_CHECKSUM", `a tree page is damaged (block ${pointer.block} of the data file): \`rainbow replay\` builds the tree anew`, {
+      block: pointer.block,
+      at: "tree page",
+    });
+  }
+
+  loadOverflow(pointer: OverflowPointer): Buffer {
+    const bytes = Buffer.allocUnsafe(OVERFLOW.bytes + pointer.lengthBytes);
+    const length = this.store.file.read(bytes, pointer.block * BLOCK_BYTES);
+    if (length === bytes.length && bytes.readUInt32LE(PAGE.crc) === pointer.crc && crc32(bytes.subarray(PAGE.magic)) === pointer.crc)
+      return bytes.subarray(OVERFLOW.bytes);
+    throw new RainbowError("DIG_CHECKSUM", `a long value is damaged (block ${pointer.block} of the data file): \`rainbow replay\` builds the tree anew`, {
+      block: pointer.block,
+      at: "tree value",
+    });
+  }
+
+  forget(range: BlockRange): void {
+    if (this.cache.size === 0) return;
+    for (let block = range.start; block < range.start + range.count; block++) this.cache.delete(block);
+  }
+
+  clear(): void {
+    this.cache.clear();
+  }
+}
+
+export function overflowBlocks(lengthBytes: number): number {
+  return Math.ceil((OVERFLOW.bytes + lengthBytes) / BLOCK_BYTES);
+}
+
+/** Takes blocks for one build and writes its pages, contiguous as far as the file allows. Nothing names them until they are registered. */
+export class PageSink {
+  readonly birth: number;
+  readonly sequence: number;
+  /** Every new page by its block. */
+  readonly pages: number[] = [];
+  readonly overflows: BlockRange[] = [];
+  private readonly store: Store;
+  private readonly taken: BlockRange[] = [];
+  private extent: BlockRange | undefined;
+  private used = 0;
+  private written = 0;
+  private parts: Buffer[] = [];
+
+  constructor(store: Store, birth: number) {
+    this.store = store;
+    this.birth = birth;
+    this.sequence = store.nextSequence();
+  }
+
+  page(page: Buffer): number {
+    if (this.extent === undefined || this.used === this.extent.count) this.nextExtent();
+    const block = this.extent!.start + this.used;
+    this.used += 1;
+    this.parts.push(page);
+    this.pages.push(block);
+    return block;
+  }
+
+  overflow(value: Buffer): OverflowPointer {
+    const range = this.store.allocate(overflowBlocks(value.length), "tree");
+    this.taken.push(range);
+    this.overflows.push(range);
+    const header = Buffer.alloc(OVERFLOW.bytes);
+    header.write(PAGE_MAGIC, PAGE.magic, "latin1");
+    header[PAGE.kind] = PAGE_KIND.overflow;
+    header.writeUInt32LE(value.length, OVERFLOW.length);
+    writeU64(header, this.birth, PAGE.birth);
+    writeU64(header, this.sequence, PAGE.sequence);
+    const crc = crc32(value, crc32(header.subarray(PAGE.magic)));
+    header.writeUInt32LE(crc, PAGE.crc);
+    this.store.file.write([header, value], range.start * BLOCK_BYTES);
+    return { block: range.start, crc, lengthBytes: value.length, birth: this.birth };
+  }
+
+  /** Writes what is left and gives back what was taken in vain. The pages are durable after the next sync. */
+  finish(): BlockRange[] {
+    this.flush();
+    this.endExtent();
+    return this.taken;
+  }
+
+  /** Gives everything back: the build came to nothing. */
+  abandon(): void {
+    this.parts = [];
+    if (this.extent !== undefined) this.taken.push(this.extent);
+    this.extent = undefined;
+    for (const range of this.taken) this.store.allocation.release(range);
+  }
+
+  private nextExtent(): void {
+    this.flush();
+    this.endExtent();
+    let count = Math.min(EXTENT_BLOCKS_MAX, Math.max(4, this.pages.length));
+    for (;;) {
+      try {
+        this.extent = this.store.allocate(count, "tree");
+        return;
+      } catch (error) {
+        if (count === 1) throw error;
+        count = Math.ceil(count / 4); // A scattered file still has single blocks.
+      }
+    }
+  }
+
+  private endExtent(): void {
+    if (this.extent === undefined) return;
+    const { start, count } = this.extent;
+    if (this.used > 0) this.taken.push({ start, count: this.used });
+    if (this.used < count) this.store.allocation.release({ start: start + this.used, count: count - this.used });
+    this.extent = undefined;
+    this.used = 0;
+    this.written = 0;
+  }
+
+  private flush(): void {
+    if (this.parts.length === 0 || this.extent === undefined) return;
+    this.store.file.write(this.parts, (this.extent.start + this.written) * BLOCK_BYTES);
+    this.written = this.used;
+    this.parts = [];
+  }
+}
