@@ -3,9 +3,9 @@
  * one; a directory that holds something else is refused; one process at a time holds it. FORMAT says `complete` once the stores in it
  * were made, so stores that are missing later are damage and never made anew in silence.
  */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { byteStringOf, isRainbowError, RainbowError } from "../core/index.ts";
 import type { Clock, Os, Random } from "../core/index.ts";
 import { filesystemWarnings, refuseFilesystem } from "./filesystem-fitness.ts";
@@ -37,23 +37,6 @@ export interface DataDirectory {
   markComplete(): void;
   /** Gives the lock back. */
   close(): void;
-}
-
-export interface Surroundings {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly uid: number;
-  readonly home: string;
-  readonly cwd: string;
-}
-
-/** `option` (--data-dir), else RAINBOW_DATA_DIR, else /var/lib/rainbow for root and $XDG_DATA_HOME/rainbow for others. Absolute. */
-export function chooseDataDirectory(option: string | undefined, { env, uid, home, cwd }: Surroundings): string {
-  const named = option ?? env["RAINBOW_DATA_DIR"];
-  if (named === "") throw new RainbowError("USAGE", "the data directory's name is empty: give --data-dir a folder, or unset RAINBOW_DATA_DIR");
-  if (named !== undefined) return resolve(cwd, named);
-  if (uid === 0) return "/var/lib/rainbow";
-  const base = env["XDG_DATA_HOME"];
-  return join(base !== undefined && base.startsWith("/") ? base : join(home, ".local/share"), "rainbow"); // A relative one is invalid by its own specification.
 }
 
 export interface OpenDataDirectoryOptions {
@@ -98,15 +81,6 @@ function dataDirectory(path: string, format: Format, warnings: readonly string[]
   return { path, format, warnings, markComplete, close };
 }
 
-/** Whether a data directory of Rainbow is there, of whatever version. */
-export function isDataDirectory(path: string): boolean {
-  try {
-    return statSync(join(path, FORMAT_FILE)).isFile();
-  } catch {
-    return false;
-  }
-}
-
 function noStore(path: string): RainbowError {
   return new RainbowError("NO_STORE", `${path}: there is no Rainbow data directory there; 'rainbow up DIR' makes one, --data-dir names another`, { path });
 }
@@ -134,7 +108,11 @@ function parseFormat(text: string, path: string): Format {
   }
   const isWhole = format === FORMAT_VERSION && typeof machine === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(machine);
   if (!isWhole) throw damagedFormat(path);
-  return { format, machine, label: String(label ?? ""), created: String(created ?? ""), complete: complete === true };
+  return { format, machine, label: textOf(label), created: textOf(created), complete: complete === true };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }
 
 function jsonOf(text: string, path: string): Record<string, unknown> {
@@ -224,13 +202,4 @@ function refuseMissingStores(path: string, format: Format): void {
     path,
     missing,
   });
-}
-
-/** The directory's path without symlinks, so that one directory has one name; as it is where it is missing. */
-export function realDataDirectory(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
-  }
 }

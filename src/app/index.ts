@@ -1,0 +1,35 @@
+/**
+ * What the command line and the console build on: the table of operations, how to reach a running instance or open a data directory
+ * in this process, and the few things they need of the machine. Cheap to load: stores, sockets and the addon come in with the first call that needs them.
+ */
+export { chooseDataDirectory, isDataDirectory, realDataDirectory } from "./data-directory-choice.ts";
+export type { Surroundings } from "./data-directory-choice.ts";
+export { openRainbow } from "./open-late.ts";
+export type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
+export { existsAt, kindAt, readLines, realPathOf, sharesDisk } from "./local-files.ts";
+export { systemClock, systemRandom } from "./platform.ts";
+export { connectRunning, serveRunning } from "./running.ts";
+export type { ConnectedRainbow, RunningPlace } from "./running.ts";
+export { installService, unitText } from "./service.ts";
+export type { InstalledService, ServiceOptions, ServiceScope } from "./service.ts";
+export type { ByteString, GapReason, LeftOut, NodeKind, RootOptions, RootStatus, ScanProgress } from "./operations/imports.ts";
+export type {
+  AsOf,
+  AsOfItem,
+  DeletedItem,
+  DiffItem,
+  Entry,
+  EntryItem,
+  EventItem,
+  FlushAnswer,
+  InstantWords,
+  Operations,
+  ProblemItem,
+  ProgressItem,
+  RestoreItem,
+  RestoreRequest,
+  RestoreSummary,
+  SnapshotEntry,
+  StatusAnswer,
+  VersionItem,
+} from "./operations/types.ts";

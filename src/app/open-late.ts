@@ -1,0 +1,27 @@
+/** Opens a data directory in this process. The stores and actors are loaded here and not before: most commands only ask a running instance. */
+import type { Clock, Random } from "../core/index.ts";
+import type { Operations } from "./operations/types.ts";
+
+export interface OpenRainbowOptions {
+  readonly dataDirectory: string;
+  /** "protect": captures. "read": serves people's commands alone. */
+  readonly mode: "protect" | "read";
+  /** Whether a missing data directory is made; else NO_STORE. */
+  readonly create: boolean;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface OpenedRainbow {
+  readonly operations: Operations;
+  /** For people: what is unwise or slow just now, but no reason to refuse it. */
+  readonly warnings?: readonly string[];
+  close(): Promise<void>;
+}
+
+/** As open.ts has it. */
+export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRainbow> {
+  const opener = await import("./open.ts");
+  return opener.openRainbow(options);
+}

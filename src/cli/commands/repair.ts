@@ -1,0 +1,11 @@
+/** rainbow repair: rebuilds what can be rebuilt. */
+import type { CommandFile } from "../command.ts";
+import { reportProblems } from "../streams.ts";
+
+export const command: CommandFile = {
+  run: async (invocation) => {
+    const operations = await invocation.operations();
+    await invocation.report.say(`repairing ${invocation.dataDirectory}`);
+    return reportProblems(invocation, operations.repair({}, invocation.context.signal), { none: "repaired: no problem is left" });
+  },
+};

@@ -1,0 +1,66 @@
+/** rainbow status: 0 once an instance protects this data directory, 3 when it is degraded or paused, 11 when none runs. */
+import type { StatusAnswer } from "../../app/index.ts";
+import { EXIT, RainbowError } from "../../core/index.ts";
+import type { CommandFile } from "../command.ts";
+import { formatBytes, formatCount, formatSpan, plural } from "../format/index.ts";
+import { formatMoment } from "../instants/index.ts";
+import type { Invocation } from "../invocation.ts";
+import { rootLine } from "./roots.ts";
+
+export const command: CommandFile = {
+  run: async (invocation) => {
+    const { report, context, dataDirectory } = invocation;
+    const running = await invocation.running();
+    if (running === undefined) {
+      if (context.machine.isDataDirectory(dataDirectory)) await invocation.needRunning();
+      throw new RainbowError("NO_STORE", `${dataDirectory}: there is no Rainbow data directory there; '${invocation.hint("up DIR")}' makes one`, {
+        dataDirectory,
+      });
+    }
+    const status = await running.status();
+    await report.json({ type: "status", ...status });
+    for (const line of statusLines(status, invocation)) await report.line(line);
+    return exitCodeOf(status);
+  },
+};
+
+function exitCodeOf(status: StatusAnswer): number {
+  if (status.state === "starting") return EXIT.notRunning; // It runs, but protects nothing yet: who waits for it goes on waiting.
+  return status.state === "protecting" ? EXIT.ok : EXIT.incomplete;
+}
+
+function statusLines(status: StatusAnswer, { context }: Invocation): string[] {
+  const moment = (us: number, revision: number): string => `${formatMoment(us, context.zone)} (r${revision})`;
+  const field = (name: string, text: string): string => `${`${name}:`.padEnd(16)}${text}`;
+  const lines = [
+    field("state", `${status.state}${status.reasons.length > 0 ? `: ${status.reasons.join("; ")}` : ""}`),
+    field("data directory", status.dataDirectory),
+    field("process", `${status.pid}, version ${status.version}`),
+    field("machine", `${status.label} ${status.machine}`),
+    ...status.roots.map((root, i) => field(i === 0 ? "protects" : "and", rootLine(root, true))),
+  ];
+  if (status.roots.length === 0) lines.push(field("protects", "nothing; 'add DIR' changes that"));
+  if (status.scan !== undefined) lines.push(field("scan", scanText(status.scan)));
+  lines.push(field("source", [status.source, ...status.limits].join("; ")));
+  if (status.lacks.length > 0) lines.push(field("cannot keep", status.lacks.join(", ")));
+  const lagUs = Math.max(0, context.clock.now() - status.headTimeUs);
+  lines.push(field("newest", `${moment(status.headTimeUs, status.headRevision)}, ${formatSpan(lagUs)} ago`));
+  lines.push(field("under way", `${plural(status.dirtyCount, "changed path")}, ${plural(status.unacknowledgedBatches, "batch", "batches")}`));
+  lines.push(field("window", `every instant since ${moment(status.windowTimeUs, status.windowRevision)}`));
+  lines.push(field("space", spaceText(status)));
+  for (const gap of status.gaps)
+    lines.push(field("gap", `since ${formatMoment(gap.sinceUs, context.zone)}: ${gap.reason}${gap.detail === "" ? "" : `, ${gap.detail}`}`));
+  return lines;
+}
+
+function scanText(scan: NonNullable<StatusAnswer["scan"]>): string {
+  const of = (done: string, all: number, format: (value: number) => string): string => (all > 0 ? `${done} of ${format(all)}` : done);
+  const entries = of(formatCount(scan.doneNodes), scan.allNodes, formatCount);
+  return `${scan.first ? "initial backup" : "comparing"}: ${entries} entries, ${of(formatBytes(scan.doneBytes), scan.allBytes, formatBytes)}`;
+}
+
+function spaceText(status: StatusAnswer): string {
+  const parts = `payload ${formatBytes(status.payloadBytes)}, metadata ${formatBytes(status.metadataBytes)}, events ${formatBytes(status.eventBytes)}`;
+  const quota = status.quotaBytes > 0 ? ` of a quota of ${formatBytes(status.quotaBytes)}` : "";
+  return `${formatBytes(status.storedBytes)}${quota} (${parts}); ${formatBytes(status.freeDiskBytes)} free on the disk`;
+}

@@ -1,0 +1,114 @@
+/** rainbow up: protects the folders in the foreground, until Ctrl-C. Where an instance runs already, hands it the folders. */
+import type { ByteString, Operations, StatusAnswer } from "../../app/index.ts";
+import { EXIT, isRainbowError, RainbowError } from "../../core/index.ts";
+import { wordList } from "../command.ts";
+import type { CommandFile } from "../command.ts";
+import { nameForPeople } from "../format/index.ts";
+import type { Invocation } from "../invocation.ts";
+import { declareRootOptions, protectedFolders, rootOptionsFor } from "../root-options.ts";
+import type { RootWords } from "../root-options.ts";
+import { reportHints, reportInitialBackup, reportPlace } from "../up-report.ts";
+
+const SCAN_POLL_MS = 250; // While a scan runs somebody may look at its progress.
+const IDLE_POLL_MS = 5000;
+
+export const command: CommandFile<RootWords> = {
+  declare: declareRootOptions,
+  run: async (invocation, words, options) => {
+    const folders = protectedFolders(invocation, wordList(words, 0));
+    const operations = await invocation.operations({ mode: "protect", create: folders.length > 0 });
+    if (invocation.isAnsweredByRunning) return handOver(invocation, operations, folders, options);
+    const { machine, signal } = invocation.context;
+    const stop = new AbortController();
+    const server = await machine.serve(operations, invocation.dataDirectory, stop.signal);
+    invocation.onClose(() => server.close());
+    await addRoots(invocation, operations, folders, options);
+    const roots = await operations.roots();
+    if (roots.length === 0) {
+      throw new RainbowError(
+        "USAGE",
+        `nothing is protected in ${invocation.dataDirectory} yet: name a folder, as in '${invocation.hint("up ~/Documents")}'`,
+        {},
+      );
+    }
+    await reportPlace(invocation, roots);
+    await protect(invocation, operations);
+    await invocation.report.json({ type: "stopping" });
+    await invocation.report.say(signal.aborted ? "stopping: what is under way is being stored (Ctrl-C again ends at once)" : "stopping");
+    return EXIT.ok;
+  },
+};
+
+async function handOver(invocation: Invocation, operations: Operations, folders: readonly ByteString[], options: RootWords): Promise<number> {
+  const { report, dataDirectory } = invocation;
+  const { pid } = await operations.status();
+  if (folders.length === 0) {
+    throw new RainbowError("BUSY", `process ${pid} protects ${dataDirectory} already; '${invocation.hint("status")}' shows how it does`, {
+      pid,
+      dataDirectory,
+    });
+  }
+  await report.line(`data directory: ${dataDirectory}`);
+  await addRoots(invocation, operations, folders, options);
+  for (const path of folders) {
+    await report.json({ type: "handed-over", path, pid });
+    await report.line(`process ${pid} runs already and protects ${nameForPeople(path)} from now on; '${invocation.hint("status")}' shows how far it is`);
+  }
+  return EXIT.ok;
+}
+
+async function addRoots(invocation: Invocation, operations: Operations, folders: readonly ByteString[], options: RootWords): Promise<void> {
+  for (const path of folders) await operations.addRoot({ path, options: await rootOptionsFor(invocation, operations, path, options) });
+}
+
+/** Watches over what runs until the signal: progress, the report after each initial backup, every change of state. */
+async function protect(invocation: Invocation, operations: Operations): Promise<void> {
+  const { report, context } = invocation;
+  const startedUs = context.clock.monotonicUs();
+  const reported = new Set<number>();
+  let said = "protecting";
+  let hasHints = false;
+  while (!context.signal.aborted) {
+    const status = await statusOf(operations);
+    for (const root of status?.roots ?? []) {
+      if (!root.firstScanDone || reported.has(root.root)) continue;
+      reported.add(root.root);
+      await reportInitialBackup(invocation, operations, root, context.clock.monotonicUs() - startedUs);
+    }
+    if (status !== undefined && !hasHints && status.roots.every((root) => reported.has(root.root))) {
+      hasHints = true;
+      await reportHints(invocation, status);
+    }
+    if (status !== undefined) said = await reportState(invocation, status, said);
+    await showScan(invocation, status);
+    await context.clock.sleep(status?.scan === undefined && hasHints ? IDLE_POLL_MS : SCAN_POLL_MS, context.signal);
+  }
+  await report.progress.clear();
+}
+
+/** undefined while the host opens its stores anew; it says so itself when it cannot. */
+async function statusOf(operations: Operations): Promise<StatusAnswer | undefined> {
+  try {
+    return await operations.status();
+  } catch (error) {
+    if (isRainbowError(error, "BUSY")) return undefined;
+    throw error;
+  }
+}
+
+async function showScan({ report }: Invocation, status: StatusAnswer | undefined): Promise<void> {
+  const scan = status?.scan;
+  if (scan === undefined) return report.progress.clear();
+  const phase = scan.first ? "initial backup" : "comparing";
+  await report.progress.show({ phase, doneBytes: scan.doneBytes, allBytes: scan.allBytes, doneCount: scan.doneNodes, allCount: scan.allNodes });
+}
+
+/** Says a change of state once. Returns what was said last. */
+async function reportState({ report }: Invocation, status: StatusAnswer, said: string): Promise<string> {
+  if (status.state === "starting" || status.state === "idle") return said;
+  const text = [status.state, ...status.reasons].join("; ");
+  if (text === said) return said;
+  await report.json({ type: "state", state: status.state, reasons: status.reasons });
+  await report.warn(text);
+  return text;
+}

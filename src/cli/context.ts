@@ -1,0 +1,47 @@
+/** Everything a command touches besides its words: the terminal, the clock, the machine. main.ts makes the real one, tests their own. */
+import type { ByteString, ConnectedRainbow, InstalledService, NodeKind, OpenedRainbow, OpenRainbowOptions, Operations, ServiceOptions } from "../app/index.ts";
+import type { Clock } from "../core/index.ts";
+
+export interface Output {
+  readonly isTerminal: boolean;
+  readonly columnCount: number;
+  /** In order; resolves when it may go on. Never rejects: where nobody reads any more, Context.signal aborts. */
+  write(data: string | Uint8Array): Promise<void>;
+}
+
+/** What main.ts takes from src/app. */
+export interface Machine {
+  chooseDataDirectory(option: string | undefined): string;
+  isDataDirectory(path: string): boolean;
+  connect(dataDirectory: string): Promise<ConnectedRainbow | undefined>;
+  open(options: Pick<OpenRainbowOptions, "dataDirectory" | "mode" | "create">): Promise<OpenedRainbow>;
+  /** Resolves when commands can connect; stops when `signal` aborts. */
+  serve(operations: Operations, dataDirectory: string, signal: AbortSignal): Promise<{ close(): Promise<void> }>;
+  installService(options: Pick<ServiceOptions, "scope" | "dataDirectory">): InstalledService;
+  existsAt(path: ByteString): boolean;
+  kindAt(path: ByteString): NodeKind | "other" | undefined;
+  realPathOf(path: ByteString, options: { readonly keepLast: boolean }): ByteString;
+  readLines(path: ByteString): string[];
+  sharesDisk(a: ByteString, b: ByteString): Promise<boolean>;
+}
+
+export interface Context {
+  readonly version: string;
+  /** How this command line is called: "rainbow", or the path of bin/rainbow where that is not on the PATH. */
+  readonly program: string;
+  readonly uid: number;
+  /** Where the user stands: what relative paths are relative to. */
+  readonly cwd: ByteString;
+  /** The user's IANA time zone. */
+  readonly zone: string;
+  readonly clock: Clock;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Aborts on Ctrl-C, on a signal to end, and when nobody reads stdout any more. */
+  readonly signal: AbortSignal;
+  /** The exit code that an abort of `signal` asks for: 130 after Ctrl-C, 0 after a closed pipe. `up` ends with 0 after either. */
+  readonly interruptedExitCode: () => number;
+  /** One line from the terminal; undefined where there is none to ask at. */
+  readonly ask: (question: string) => Promise<string | undefined>;
+  readonly machine: Machine;
+}

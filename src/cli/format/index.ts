@@ -1,0 +1,6 @@
+/** How answers look: names, sizes, entries and progress for people, JSON for programs. Pure but for Progress, which writes to a terminal. */
+export { entryLine, kindName, modeText } from "./entries.ts";
+export { jsonLine } from "./json.ts";
+export { argumentBytes, argumentOf, nameForPeople, shellWord } from "./names.ts";
+export { Progress } from "./progress.ts";
+export { formatBytes, formatCount, formatSpan, plural } from "./sizes.ts";

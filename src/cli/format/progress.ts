@@ -1,0 +1,76 @@
+/** One line that says how far long work is, with rate and time left; on a terminal only, at most ten times a second. */
+import type { Clock } from "../../core/index.ts";
+import { formatBytes, formatCount, formatSpan } from "./sizes.ts";
+
+const REPORT_US = 100_000;
+const RATE_SPAN_US = 10_000_000; // The rate is that of the last ten seconds: it follows what the disk does now.
+
+export interface Step {
+  readonly phase: string;
+  readonly doneBytes: number;
+  /** 0 while unknown. */
+  readonly allBytes: number;
+  readonly doneCount: number;
+  readonly allCount: number;
+}
+
+export interface Line {
+  readonly isTerminal: boolean;
+  readonly columnCount: number;
+  write(text: string): Promise<void>;
+}
+
+export class Progress {
+  private readonly line: Line;
+  private readonly clock: Clock;
+  private readonly samples: { readonly atUs: number; readonly bytes: number }[] = [];
+  private phase = "";
+  private isShown = false;
+  private shownUs = Number.NEGATIVE_INFINITY;
+
+  constructor(line: Line, clock: Clock) {
+    this.line = line;
+    this.clock = clock;
+  }
+
+  async show(step: Step): Promise<void> {
+    if (!this.line.isTerminal) return;
+    const nowUs = this.clock.monotonicUs();
+    if (step.phase !== this.phase) this.samples.length = 0;
+    if (step.phase === this.phase && nowUs - this.shownUs < REPORT_US) return;
+    this.phase = step.phase;
+    this.shownUs = nowUs;
+    this.samples.push({ atUs: nowUs, bytes: step.doneBytes });
+    while (this.samples.length > 2 && nowUs - (this.samples[0]?.atUs ?? nowUs) > RATE_SPAN_US) this.samples.shift();
+    this.isShown = true;
+    await this.line.write(`\r${progressText(step, this.bytesPerSecond()).slice(0, Math.max(20, this.line.columnCount - 1))}\x1b[K`);
+  }
+
+  /** Takes the line away; whatever is printed next starts at its place. */
+  async clear(): Promise<void> {
+    if (this.isShown) await this.line.write("\r\x1b[K");
+    this.isShown = false;
+    this.shownUs = Number.NEGATIVE_INFINITY;
+  }
+
+  private bytesPerSecond(): number {
+    const [first, last] = [this.samples[0], this.samples.at(-1)];
+    if (first === undefined || last === undefined || last.atUs === first.atUs) return 0;
+    return Math.max(0, (last.bytes - first.bytes) / ((last.atUs - first.atUs) / 1e6));
+  }
+}
+
+/** `initial backup: 1,234 of 5,678 · 1.2 GiB of 3.4 GiB (35 %) · 120.0 MiB/s · 19 s left`. */
+export function progressText(step: Step, bytesPerSecond: number): string {
+  const parts: string[] = [];
+  if (step.doneCount > 0 || step.allCount > 0)
+    parts.push(step.allCount > 0 ? `${formatCount(step.doneCount)} of ${formatCount(step.allCount)}` : formatCount(step.doneCount));
+  if (step.allBytes > 0)
+    parts.push(`${formatBytes(step.doneBytes)} of ${formatBytes(step.allBytes)} (${Math.floor((100 * step.doneBytes) / step.allBytes)} %)`);
+  else if (step.doneBytes > 0) parts.push(formatBytes(step.doneBytes));
+  if (bytesPerSecond > 0) {
+    parts.push(`${formatBytes(Math.round(bytesPerSecond))}/s`);
+    if (step.allBytes > step.doneBytes) parts.push(`${formatSpan(((step.allBytes - step.doneBytes) / bytesPerSecond) * 1e6)} left`);
+  }
+  return `${step.phase}: ${parts.join(" · ") || "…"}`;
+}

@@ -1,0 +1,102 @@
+/** One run of one command: its report, and the operations it asks, of a running instance or of the data directory itself. */
+import type { Operations } from "../app/index.ts";
+import { isRainbowError, RainbowError } from "../core/index.ts";
+import { argumentBytes, shellWord } from "./format/index.ts";
+import type { Context } from "./context.ts";
+import { Report } from "./report.ts";
+
+export interface GlobalOptions {
+  readonly dataDir?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+const BUSY_WAIT_MS = 5000; // Another command may have the data directory open; most are done by then.
+const BUSY_STEP_MS = 100;
+
+export class Invocation {
+  readonly context: Context;
+  readonly report: Report;
+  private readonly globals: GlobalOptions;
+  private chosen: string | undefined;
+  private opened: { readonly operations: Operations; readonly isRunning: boolean } | undefined;
+  private readonly closers: (() => void | Promise<void>)[] = [];
+
+  constructor(context: Context, globals: GlobalOptions) {
+    this.context = context;
+    this.globals = globals;
+    this.report = new Report(context, { json: globals.json === true, quiet: globals.quiet === true });
+  }
+
+  /** Absolute, without symlinks where it exists. */
+  get dataDirectory(): string {
+    return (this.chosen ??= this.context.machine.chooseDataDirectory(this.globals.dataDir));
+  }
+
+  /** A running instance's operations; undefined where none runs. */
+  async running(): Promise<Operations | undefined> {
+    if (this.opened?.isRunning === true) return this.opened.operations;
+    const connected = await this.context.machine.connect(this.dataDirectory);
+    if (connected === undefined) return undefined;
+    this.closers.push(() => connected.close());
+    this.opened = { operations: connected.operations, isRunning: true };
+    return connected.operations;
+  }
+
+  /** As running(), but NOT_RUNNING where none runs. */
+  async needRunning(): Promise<Operations> {
+    const running = await this.running();
+    if (running !== undefined) return running;
+    const directory = this.dataDirectory;
+    const advice = `start it with '${this.hint("up")}', or name another with --data-dir`;
+    throw new RainbowError("NOT_RUNNING", `no Rainbow runs on ${directory}; ${advice}`, { dataDirectory: directory });
+  }
+
+  /** Operations, by whoever can give them. `create`: a missing data directory is made. Waits a little for another command to finish. */
+  async operations(options: { readonly create?: boolean; readonly mode?: "protect" | "read" } = {}): Promise<Operations> {
+    if (this.opened !== undefined) return this.opened.operations;
+    const { clock, signal } = this.context;
+    const untilUs = clock.monotonicUs() + BUSY_WAIT_MS * 1000;
+    for (;;) {
+      const running = await this.running();
+      if (running !== undefined) return running;
+      try {
+        return await this.openHere(options.mode ?? "read", options.create === true);
+      } catch (error) {
+        if (!isRainbowError(error, "BUSY") || clock.monotonicUs() > untilUs || signal.aborted) throw error;
+        await clock.sleep(BUSY_STEP_MS, signal);
+      }
+    }
+  }
+
+  /** Whether a running instance answers; known once operations were asked for. */
+  get isAnsweredByRunning(): boolean {
+    return this.opened?.isRunning === true;
+  }
+
+  /** How a command of this data directory is written, for hints: with --data-dir where this one was called with it. */
+  hint(words: string): string {
+    const option = this.globals.dataDir === undefined ? "" : `--data-dir ${shellWord(argumentBytes(this.globals.dataDir))} `;
+    return `${this.context.program} ${option}${words}`;
+  }
+
+  /** To be called before the command returns, whatever happened. */
+  onClose(closer: () => void | Promise<void>): void {
+    this.closers.push(closer);
+  }
+
+  /** Closes what was opened, last first. */
+  async close(): Promise<void> {
+    for (let closer = this.closers.pop(); closer !== undefined; closer = this.closers.pop()) await closer();
+    await this.report.progress.clear();
+    await this.report.flush();
+  }
+
+  private async openHere(mode: "protect" | "read", create: boolean): Promise<Operations> {
+    const opened = await this.context.machine.open({ dataDirectory: this.dataDirectory, mode, create });
+    this.closers.push(() => opened.close());
+    this.opened = { operations: opened.operations, isRunning: false };
+    for (const warning of mode === "protect" ? (opened.warnings ?? []) : []) await this.report.warn(warning); // Whoever only reads heard it from `up`.
+    return opened.operations;
+  }
+}

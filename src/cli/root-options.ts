@@ -1,0 +1,55 @@
+/** What is left out below a protected folder: options of up and add. */
+import type { Command } from "commander";
+import type { ByteString, Operations, RootOptions } from "../app/index.ts";
+import { RainbowError } from "../core/index.ts";
+import { collect } from "./command.ts";
+import { nameForPeople } from "./format/index.ts";
+import type { Invocation } from "./invocation.ts";
+import { absolutePath } from "./paths.ts";
+
+export interface RootWords {
+  readonly exclude?: readonly string[];
+  readonly excludeFrom?: string;
+  readonly crossMounts?: boolean;
+  readonly maxFileSize?: string;
+}
+
+const SIZE_UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+export function declareRootOptions(command: Command): void {
+  command
+    .option("--exclude <rule>", "leave out what matches (gitignore syntax, relative to the folder); may be given again", collect)
+    .option("--exclude-from <file>", "leave out what the rules in a file match")
+    .option("--cross-mounts", "take in other filesystems mounted below the folder")
+    .option("--max-file-size <size>", "leave out larger files (500M, 10G)");
+}
+
+/** The folders as absolute paths without symlinks. ROOT_REFUSED where one is no folder, before anything is made. */
+export function protectedFolders(invocation: Invocation, words: readonly string[]): ByteString[] {
+  const { machine, cwd } = invocation.context;
+  return words.map((word) => {
+    const path = machine.realPathOf(absolutePath(word, cwd), { keepLast: false });
+    const kind = machine.kindAt(path);
+    if (kind === "directory") return path;
+    const why = kind === undefined ? "does not exist or cannot be reached" : "is no folder; name the folder that holds it";
+    throw new RainbowError("ROOT_REFUSED", `${nameForPeople(path)}: ${why}`, { path: nameForPeople(path) });
+  });
+}
+
+/** Options as given; a folder that is known already keeps its own where none were given. */
+export async function rootOptionsFor(invocation: Invocation, operations: Operations, path: ByteString, words: RootWords): Promise<RootOptions> {
+  const isGiven = words.exclude !== undefined || words.excludeFrom !== undefined || words.crossMounts !== undefined || words.maxFileSize !== undefined;
+  const known = isGiven ? undefined : (await operations.roots()).find((root) => root.path === path);
+  if (known !== undefined) return known.options;
+  const fromFile = words.excludeFrom === undefined ? [] : invocation.context.machine.readLines(absolutePath(words.excludeFrom, invocation.context.cwd));
+  const rules = [...fromFile.filter((line) => line.trim() !== "" && !line.startsWith("#")), ...(words.exclude ?? [])];
+  return { crossMounts: words.crossMounts === true, rules, fileBytesMax: words.maxFileSize === undefined ? 0 : parseSize(words.maxFileSize) };
+}
+
+/** `500M`, `10G`, `4096`. */
+export function parseSize(text: string): number {
+  const [, count, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim()) ?? [];
+  const bytes = Math.round(Number(count) * (SIZE_UNITS[unit?.toLowerCase() ?? ""] ?? 1));
+  if (count !== undefined && Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new RainbowError("USAGE", `'${text}' is no size: write 500M, 10G or a number of bytes`);
+}
