@@ -12,24 +12,30 @@ export { connectRunning, serveRunning } from "./running.ts";
 export type { ConnectedRainbow, RunningPlace } from "./running.ts";
 export { installService, unitText } from "./service.ts";
 export type { InstalledService, ServiceOptions, ServiceScope } from "./service.ts";
-export type { ByteString, GapReason, LeftOut, NodeKind, RootOptions, RootStatus, ScanProgress } from "./operations/imports.ts";
 export type {
   AsOf,
   AsOfItem,
+  ByteString,
   DeletedItem,
   DiffItem,
   Entry,
   EntryItem,
   EventItem,
   FlushAnswer,
+  GapReason,
   InstantWords,
+  LeftOut,
+  NodeKind,
   Operations,
   ProblemItem,
   ProgressItem,
   RestoreItem,
   RestoreRequest,
   RestoreSummary,
+  RootOptions,
+  RootStatus,
+  ScanProgress,
   SnapshotEntry,
   StatusAnswer,
   VersionItem,
-} from "./operations/types.ts";
+} from "./operations/index.ts";

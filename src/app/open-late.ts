@@ -1,6 +1,6 @@
 /** Opens a data directory in this process. The stores and actors are loaded here and not before: most commands only ask a running instance. */
 import type { Clock, Random } from "../core/index.ts";
-import type { Operations } from "./operations/types.ts";
+import type { Operations } from "./operations/index.ts";
 
 export interface OpenRainbowOptions {
   readonly dataDirectory: string;

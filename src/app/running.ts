@@ -1,5 +1,5 @@
 /** The running instance of a data directory: how a command reaches it, and how it makes itself reachable. */
-import type { Operations } from "./operations/types.ts";
+import type { Operations } from "./operations/index.ts";
 import type { Serving } from "./socket/index.ts";
 
 export interface RunningPlace {

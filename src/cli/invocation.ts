@@ -1,4 +1,5 @@
 /** One run of one command: its report, and the operations it asks, of a running instance or of the data directory itself. */
+import type { Command } from "commander";
 import type { Operations } from "../app/index.ts";
 import { isRainbowError, RainbowError } from "../core/index.ts";
 import { argumentBytes, shellWord } from "./format/index.ts";
@@ -17,13 +18,16 @@ const BUSY_STEP_MS = 100;
 export class Invocation {
   readonly context: Context;
   readonly report: Report;
+  /** The command line with the options of all commands, for completion. */
+  readonly wholeProgram: () => Promise<Command>;
   private readonly globals: GlobalOptions;
   private chosen: string | undefined;
   private opened: { readonly operations: Operations; readonly isRunning: boolean } | undefined;
   private readonly closers: (() => void | Promise<void>)[] = [];
 
-  constructor(context: Context, globals: GlobalOptions) {
+  constructor(context: Context, globals: GlobalOptions, wholeProgram: () => Promise<Command>) {
     this.context = context;
+    this.wholeProgram = wholeProgram;
     this.globals = globals;
     this.report = new Report(context, { json: globals.json === true, quiet: globals.quiet === true });
   }

@@ -24,7 +24,7 @@ import type { RunningPlace } from "../app/index.ts";
 import { byteStringOf, bytesOf, EXIT, RainbowError } from "../core/index.ts";
 import type { ByteString, Clock } from "../core/index.ts";
 import type { Context, Machine, Output } from "./context.ts";
-import { argumentBytes, argumentOf } from "./format/names.ts";
+import { argumentBytes, argumentOf } from "./format/index.ts";
 import { namedCommand, reportFailure, runProgram } from "./program.ts";
 
 const REPEAT_MS = 1000; // Under npm one Ctrl-C arrives twice within a millisecond.

@@ -50,11 +50,7 @@ export async function runProgram(words: readonly string[], context: Context): Pr
 }
 
 /** The whole command line; options only of the command `only` (all where it is undefined), as each file costs time to load. */
-export async function buildProgram(options: {
-  readonly context: Pick<Context, "version">;
-  readonly start: Start;
-  readonly only?: string | undefined;
-}): Promise<Command> {
+export async function buildProgram(options: ProgramOptions): Promise<Command> {
   const program = new Command("rainbow");
   program
     .description("Backup that keeps every write: any instant of a protected folder can be listed, read, compared and restored.")
@@ -74,11 +70,7 @@ export async function buildProgram(options: {
   return program;
 }
 
-async function addCommand(
-  program: Command,
-  entry: CommandEntry,
-  { start, only }: { readonly start: Start; readonly only?: string | undefined },
-): Promise<void> {
+async function addCommand(program: Command, entry: CommandEntry, { start, only }: ProgramOptions): Promise<void> {
   const command = program.command(entry.usage).description(entry.summary).helpGroup(entry.group).copyInheritedSettings(program);
   if (only === undefined || only === commandName(entry)) (await entry.load()).command.declare?.(command);
   command.action(async (...given: unknown[]) => {
@@ -100,7 +92,7 @@ export function namedCommand(words: readonly string[]): string {
 
 async function runCommand(entry: CommandEntry, words: Words, options: GlobalOptions, context: Context): Promise<number> {
   const [{ command }, { Invocation }] = await Promise.all([entry.load(), import("./invocation.ts")]);
-  const invocation = new Invocation(context, options);
+  const invocation = new Invocation(context, options, () => buildProgram({ version: context.version, start: async () => EXIT.ok }));
   let exitCode: number;
   try {
     exitCode = invocation.report.exitCode(await (command as CommandFile<GlobalOptions>).run(invocation, words, options));

@@ -1,9 +1,9 @@
 /** What `up` says: where the data lies, what is protected, what the initial backup found, and what can be asked now. */
 import type { LeftOut, Operations, RootStatus, StatusAnswer } from "../app/index.ts";
 import { byteStringOfText } from "../core/index.ts";
-import { leftOutText } from "./commands/excludes.ts";
 import { formatBytes, formatCount, formatSpan, nameForPeople, plural, shellWord } from "./format/index.ts";
 import type { Invocation } from "./invocation.ts";
+import { leftOutText } from "./left-out-words.ts";
 
 const LARGEST_COUNT = 10;
 const LEFT_OUT_SHOWN_MAX = 10;

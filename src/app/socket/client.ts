@@ -5,7 +5,7 @@
  */
 import type { Socket } from "node:net";
 import { isRainbowError, RainbowError } from "../../core/index.ts";
-import type { Operations } from "../operations/types.ts";
+import type { Operations } from "../operations/index.ts";
 import { decodeFailure } from "./failures.ts";
 import { creditPayload, encodeFrame, FRAME, FrameReader, jsonPayload, jsonValue, PROTOCOL_VERSION, STREAM_WINDOW_BYTES } from "./frames.ts";
 import type { Frame } from "./frames.ts";

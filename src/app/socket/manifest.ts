@@ -1,5 +1,5 @@
 /** How each operation crosses the socket: one answer, or a stream of items. */
-import type { Operations } from "../operations/types.ts";
+import type { Operations } from "../operations/index.ts";
 
 export type Shape = "promise" | "stream";
 export type Manifest = Readonly<Record<string, Shape>>;

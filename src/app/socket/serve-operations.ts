@@ -1,5 +1,5 @@
 /** Serves Rainbow's own table, where commands look for it. */
-import type { Operations } from "../operations/types.ts";
+import type { Operations } from "../operations/index.ts";
 import { noteSocket } from "./location.ts";
 import { OPERATIONS_MANIFEST } from "./manifest.ts";
 import { serve } from "./server.ts";

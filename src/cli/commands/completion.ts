@@ -17,8 +17,7 @@ export const command: CommandFile = {
     const shell = word(given, 0);
     const script = shell === "bash" ? bashScript : shell === "zsh" ? zshScript : shell === "fish" ? fishScript : undefined;
     if (script === undefined) throw new RainbowError("USAGE", `completion: bash, zsh or fish, not '${shell ?? ""}'`);
-    const { buildProgram } = await import("../program.ts");
-    const program = await buildProgram({ version: invocation.context.version, start: async () => EXIT.ok });
+    const program = await invocation.wholeProgram();
     const common = optionsOf(program);
     const commands = program.commands.map((each) => ({ name: each.name(), summary: each.description(), options: [...optionsOf(each), ...common] }));
     await invocation.report.bytes(Buffer.from(script(commands, common)));

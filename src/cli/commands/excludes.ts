@@ -1,27 +1,11 @@
 /** rainbow excludes: what is left out, and which rule leaves a path out. */
-import type { LeftOut } from "../../app/index.ts";
 import { EXIT } from "../../core/index.ts";
 import { word } from "../command.ts";
 import type { CommandFile } from "../command.ts";
 import { nameForPeople } from "../format/index.ts";
 import type { Invocation } from "../invocation.ts";
+import { leftOutText } from "../left-out-words.ts";
 import { placeOf } from "../paths.ts";
-
-const WORDS: Readonly<Record<LeftOut["why"], string>> = {
-  "other-filesystem": "another filesystem; --cross-mounts takes it in",
-  "cachedir-tag": "a cache, by its CACHEDIR.TAG",
-  "default-cache": "a cache, left out by default",
-  "data-directory": "Rainbow's own data",
-  rule: "a rule of your own",
-  "too-large": "larger than --max-file-size",
-  unreadable: "cannot be read",
-  vanished: "vanished while it was read",
-};
-
-/** `another filesystem; --cross-mounts takes it in (ext4)`. */
-export function leftOutText(item: LeftOut): string {
-  return `${WORDS[item.why]}${item.detail === "" ? "" : ` (${item.detail})`}`;
-}
 
 export const command: CommandFile<{ readonly why?: string }> = {
   declare: (self) => self.option("--why <path>", "which rule leaves this path out; ends with 1 where none does"),

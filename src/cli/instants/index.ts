@@ -7,4 +7,3 @@ export type { ParseOptions } from "./parse.ts";
 export { splitPath } from "./split.ts";
 export type { SplitPath } from "./split.ts";
 export { formatLocalSeconds, formatMoment, formatOffset, isoOfNanos, isoOfUs } from "./times.ts";
-export { isZone } from "./zones.ts";

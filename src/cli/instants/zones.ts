@@ -8,16 +8,6 @@ const CACHE_MAX = 4096;
 const formats = new Map<string, Intl.DateTimeFormat>();
 const offsets = new Map<string, number>();
 
-/** Whether Intl knows the zone by this name. */
-export function isZone(zone: string): boolean {
-  try {
-    formatOf(zone);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** How many seconds the zone's clock is ahead of UTC at a moment. */
 export function offsetSeconds(zone: string, momentSeconds: number): number {
   const second = Math.floor(momentSeconds);
