@@ -21,6 +21,10 @@ ssize_t read_growing(std::string* out, Read read) {
   }
 }
 
+// XFS shows the ACLs that it keeps under names of its own a second time, to root; system.posix_acl_* says the same
+// everywhere.
+bool is_shadow(const std::string& name) { return name == "trusted.SGI_ACL_FILE" || name == "trusted.SGI_ACL_DEFAULT"; }
+
 }  // namespace
 
 int list_xattrs(PathAt* at, std::vector<Xattr>* xattrs) {
@@ -32,6 +36,7 @@ int list_xattrs(PathAt* at, std::vector<Xattr>* xattrs) {
   const ssize_t status = read_growing(&list, [path](char* out, size_t room) { return llistxattr(path, out, room); });
   if (status < 0) return static_cast<int>(status);
   for (std::string& name : xattr_names(list)) {
+    if (is_shadow(name)) continue;
     Xattr xattr;
     const ssize_t size = read_growing(
         &xattr.value, [path, &name](char* out, size_t room) { return lgetxattr(path, name.c_str(), out, room); });
