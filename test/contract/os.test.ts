@@ -13,6 +13,7 @@ import { nodeCases } from "./os-cases/nodes.ts";
 import { placeIn } from "./os-cases/place.ts";
 import { smallFileCases } from "./os-cases/small-files.ts";
 
+const ALL_CASES = { ...nodeCases, ...listingCases, ...attributeCases, ...fileCases, ...smallFileCases };
 const native = chooseOs();
 
 const choice = suite("os: choice");
@@ -34,10 +35,8 @@ for (const type of ["temporary", "ext4", "xfs", "btrfs"] as const) {
   }
   for (const os of native.os.source === "native" ? [native.os, openOs({ only: "node" })] : [native.os]) {
     const place = placeIn(join(mounted.path, os.source), os, type === "temporary" ? undefined : { type, ...mounted });
-    for (const define of [nodeCases, listingCases, attributeCases, fileCases, smallFileCases]) {
-      const cases = suite(`os: ${os.source} on ${type}, ${define.name}`);
-      define(cases, place);
-      cases.run();
-    }
+    const cases = suite(`os: ${os.source} on ${type}`);
+    for (const [name, test] of Object.entries(ALL_CASES)) cases(name, () => test(place));
+    cases.run();
   }
 }

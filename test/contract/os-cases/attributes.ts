@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import type { ByteString, Xattr } from "../../../src/core/index.ts";
 import { isRoot, skipped } from "../../support/skip.ts";
 import * as assert from "uvu/assert";
-import { below, codeOf, writeFile, type Cases, type Place } from "./place.ts";
+import { below, codeOf, writeFile, type Cases } from "./place.ts";
 
 const xattr = (name: string, value: Uint8Array | string): Xattr => ({ name: name as ByteString, value: Buffer.from(value) });
 
@@ -21,10 +21,8 @@ function aclOf(...entries: ReadonlyArray<readonly [tag: number, permissions: num
 const NO_ID = 0xffffffff;
 const ACL = aclOf([1, 6, NO_ID], [2, 4, 1234], [4, 4, NO_ID], [16, 6, NO_ID], [32, 0, NO_ID]);
 
-export function attributeCases(cases: Cases, place: Place): void {
-  const { os, folder } = place;
-
-  cases("modes keep all twelve bits; owners are kept", () => {
+export const attributeCases: Cases = {
+  "modes keep all twelve bits; owners are kept": ({ os, folder }) => {
     const path = below(folder(), "file");
     writeFile(os, path, "");
     if (isRoot) os.chown(path, 1234, 5678);
@@ -32,9 +30,9 @@ export function attributeCases(cases: Cases, place: Place): void {
     assert.is(os.lstat(path).mode, 0o7751);
     if (!isRoot) return skipped(`os: owners, ${os.source}`, "only root can give files away");
     assert.equal([os.lstat(path).uid, os.lstat(path).gid], [1234, 5678]);
-  });
+  },
 
-  cases("the modification time is set alone, to the nanosecond with the addon", () => {
+  "the modification time is set alone, to the nanosecond with the addon": ({ os, folder, isNative }) => {
     const path = below(folder(), "file");
     writeFile(os, path, "");
     const accessed = statSync(path, { bigint: true }).atimeNs;
@@ -46,13 +44,13 @@ export function attributeCases(cases: Cases, place: Place): void {
     ] as const) {
       os.setTimes(path, seconds, nanos);
       const stat = os.lstat(path);
-      if (place.isNative) assert.equal([stat.mtimeSeconds, stat.mtimeNanos], [seconds, nanos]);
+      if (isNative) assert.equal([stat.mtimeSeconds, stat.mtimeNanos], [seconds, nanos]);
       else assert.ok(Math.abs(stat.mtimeSeconds - seconds + (stat.mtimeNanos - nanos) / 1e9) < 1e-6);
     }
-    if (place.isNative) assert.is(statSync(path, { bigint: true }).atimeNs, accessed);
-  });
+    if (isNative) assert.is(statSync(path, { bigint: true }).atimeNs, accessed);
+  },
 
-  cases("a symlink is changed itself, its target never", () => {
+  "a symlink is changed itself, its target never": ({ os, folder, isNative }) => {
     const here = folder();
     const [target, link] = [below(here, "target"), below(here, "link")];
     writeFile(os, target, "");
@@ -61,20 +59,20 @@ export function attributeCases(cases: Cases, place: Place): void {
     os.chmod(link, 0o777);
     os.setTimes(link, 77, 0);
     if (isRoot) os.chown(link, 55, 66);
-    if (isRoot && place.isNative) assert.equal(os.setXattrs(link, [xattr("trusted.t", "on the link")]), []);
+    if (isRoot && isNative) assert.equal(os.setXattrs(link, [xattr("trusted.t", "on the link")]), []);
     assert.equal(os.lstat(target), before);
     assert.is(os.lstat(link).mtimeSeconds, 77);
     if (isRoot) assert.is(os.lstat(link).uid, 55);
     assert.equal(os.xattrs(target), []);
-    if (isRoot && place.isNative) assert.equal(os.xattrs(link), [xattr("trusted.t", "on the link")]);
+    if (isRoot && isNative) assert.equal(os.xattrs(link), [xattr("trusted.t", "on the link")]);
     for (const open of [() => os.openRead(link), () => os.openWrite(link, { exclusive: false, truncate: true })]) assert.is(codeOf(open), "ELOOP");
-  });
+  },
 
-  cases("extended attributes become exactly what is wanted", () => {
+  "extended attributes become exactly what is wanted": ({ os, folder, isNative }) => {
     const path = below(folder(), "file");
     writeFile(os, path, "");
     const wanted = [xattr("user.\xe9", Buffer.from([0, 1, 255])), xattr("user.empty", ""), xattr("user.long", "x".repeat(2000))];
-    if (!place.isNative) {
+    if (!isNative) {
       assert.equal(
         os.setXattrs(path, wanted),
         wanted.map((each) => each.name),
@@ -91,19 +89,19 @@ export function attributeCases(cases: Cases, place: Place): void {
     assert.equal(os.xattrs(path), sorted);
     assert.equal(os.setXattrs(path, []), []);
     assert.equal(os.xattrs(path), []);
-  });
+  },
 
-  cases("many attributes in one file are all listed", () => {
-    if (!place.isNative) return;
+  "many attributes in one file are all listed": ({ os, folder, isNative }) => {
+    if (!isNative) return;
     const path = below(folder(), "file");
     writeFile(os, path, "");
     const wanted = Array.from({ length: 40 }, (_, i) => xattr(`user.${"n".repeat(40)}-${10 + i}`, `${i}`));
     assert.equal(os.setXattrs(path, wanted), []);
     assert.equal(os.xattrs(path), wanted);
-  });
+  },
 
-  cases("POSIX ACLs and capabilities are attributes like others", () => {
-    if (!place.isNative || !isRoot) return skipped(`os: ACLs, ${os.source}`, place.isNative ? "the test runs as root only" : "plain Node has none");
+  "POSIX ACLs and capabilities are attributes like others": ({ os, folder, isNative }) => {
+    if (!isNative || !isRoot) return skipped(`os: ACLs, ${os.source}`, isNative ? "the test runs as root only" : "plain Node has none");
     const here = folder();
     writeFile(os, below(here, "file"), "");
     const capability = Buffer.from("0000000201040000000000000000000000000000", "hex"); // VFS_CAP_REVISION_2, effective bit clear.
@@ -115,5 +113,5 @@ export function attributeCases(cases: Cases, place: Place): void {
     assert.equal(os.setXattrs(here, [xattr("system.posix_acl_default", ACL)]), []);
     os.makeDirectory(below(here, "inherits"));
     assert.ok(os.xattrs(below(here, "inherits")).some((each) => each.name === "system.posix_acl_default"));
-  });
-}
+  },
+};

@@ -3,16 +3,14 @@ import { spawn } from "node:child_process";
 import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { openOs } from "../../../src/app/os/index.ts";
-import type { ByteString } from "../../../src/core/index.ts";
+import type { ByteString, Os } from "../../../src/core/index.ts";
 import * as assert from "uvu/assert";
-import { below, codeOf, readFile, writeFile, type Cases, type Place } from "./place.ts";
+import { below, codeOf, readFile, writeFile, type Cases } from "./place.ts";
 
 const MIB = 2 ** 20;
 
-export function fileCases(cases: Cases, place: Place): void {
-  const { os, folder } = place;
-
-  cases("bytes are read back from where they were written; a read ends at the file's end", () => {
+export const fileCases: Cases = {
+  "bytes are read back from where they were written; a read ends at the file's end": ({ os, folder }) => {
     const path = below(folder(), "file");
     const fd = os.openWrite(path, { exclusive: true, truncate: false });
     os.write(fd, Buffer.from("world"), 6);
@@ -39,9 +37,9 @@ export function fileCases(cases: Cases, place: Place): void {
       "EBADF",
     );
     os.close(reading);
-  });
+  },
 
-  cases("only regular files are opened for reading, and a FIFO is never waited for", () => {
+  "only regular files are opened for reading, and a FIFO is never waited for": ({ os, folder }) => {
     const here = folder();
     assert.is(
       codeOf(() => os.openRead(here)),
@@ -58,18 +56,18 @@ export function fileCases(cases: Cases, place: Place): void {
       codeOf(() => os.openWrite(below(here, "fifo"), { exclusive: false, truncate: false })),
       "ENXIO",
     );
-  });
+  },
 
-  cases("reading leaves the access time alone", () => {
+  "reading leaves the access time alone": ({ os, folder, isNative }) => {
     const path = below(folder(), "file");
     writeFile(os, path, "content");
     const accessed = statSync(path, { bigint: true }).atimeNs;
     os.setTimes(path, 2_000_000_000, 0); // Newer than the access: a plain read would now move that.
     readFile(os, path);
-    if (place.isNative) assert.is(statSync(path, { bigint: true }).atimeNs, accessed);
-  });
+    if (isNative) assert.is(statSync(path, { bigint: true }).atimeNs, accessed);
+  },
 
-  cases("a sparse file tells its data, and holes can be made", () => {
+  "a sparse file tells its data, and holes can be made": ({ os, folder, isNative }) => {
     const path = below(folder(), "sparse");
     const fd = os.openWrite(path, { exclusive: true, truncate: false });
     os.truncate(fd, 10 * MIB);
@@ -77,13 +75,13 @@ export function fileCases(cases: Cases, place: Place): void {
     os.write(fd, Buffer.alloc(65_536, 2), 5 * MIB);
     os.fsync(fd);
     const ranges = os.dataRanges(fd, 0, 20 * MIB);
-    if (place.isNative) assert.equal(ranges, [MIB, MIB + 65_536, 5 * MIB, 5 * MIB + 65_536]);
+    if (isNative) assert.equal(ranges, [MIB, MIB + 65_536, 5 * MIB, 5 * MIB + 65_536]);
     else assert.equal(ranges, [0, 10 * MIB]);
-    if (place.isNative) assert.equal(os.dataRanges(fd, MIB + 4096, 2 * MIB), [MIB + 4096, MIB + 65_536]);
+    if (isNative) assert.equal(os.dataRanges(fd, MIB + 4096, 2 * MIB), [MIB + 4096, MIB + 65_536]);
     assert.equal(os.dataRanges(fd, 10 * MIB, 20 * MIB), []);
     const before = os.fstat(fd).allocatedBytes;
-    assert.is(os.punchHole(fd, MIB, 65_536), place.isNative);
-    if (place.isNative) {
+    assert.is(os.punchHole(fd, MIB, 65_536), isNative);
+    if (isNative) {
       os.fsync(fd);
       assert.ok(os.fstat(fd).allocatedBytes <= before - 65_536);
       assert.equal(os.dataRanges(fd, 0, 10 * MIB), [5 * MIB, 5 * MIB + 65_536]);
@@ -95,9 +93,9 @@ export function fileCases(cases: Cases, place: Place): void {
     }
     assert.is(os.fstat(fd).sizeBytes, 10 * MIB);
     os.close(fd);
-  });
+  },
 
-  cases("a lock keeps every other descriptor out, of both implementations, until it is closed", () => {
+  "a lock keeps every other descriptor out, of both implementations, until it is closed": ({ os, folder }) => {
     const path = below(folder(), "lock");
     const held = os.lockExclusive(path);
     assert.type(held, "number");
@@ -112,9 +110,9 @@ export function fileCases(cases: Cases, place: Place): void {
       codeOf(() => os.lockExclusive(below(path, "below a file"))),
       "ENOTDIR",
     );
-  });
+  },
 
-  cases("a lock goes with the process that held it", () => {
+  "a lock goes with the process that held it": ({ os, folder }) => {
     const path = below(folder(), "lock");
     const os2 = fileURLToPath(new URL("../../../src/app/os/index.ts", import.meta.url));
     const code = `import { openOs } from ${JSON.stringify(os2)};
@@ -123,23 +121,23 @@ export function fileCases(cases: Cases, place: Place): void {
     const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", code, path], { stdio: "ignore" });
     try {
       assert.is(
-        eventually(() => isTaken(path)),
+        eventually(() => isTaken(os, path)),
         true,
       );
     } finally {
       child.kill("SIGKILL");
     }
     assert.is(
-      eventually(() => !isTaken(path)),
+      eventually(() => !isTaken(os, path)),
       true,
     );
-  });
+  },
+};
 
-  function isTaken(path: ByteString): boolean {
-    const fd = os.lockExclusive(path);
-    if (fd !== undefined) os.close(fd);
-    return fd === undefined;
-  }
+function isTaken(os: Os, path: ByteString): boolean {
+  const fd = os.lockExclusive(path);
+  if (fd !== undefined) os.close(fd);
+  return fd === undefined;
 }
 
 /** Asks again and again for up to ten seconds, without giving the event loop a turn. */

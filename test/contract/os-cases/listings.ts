@@ -5,18 +5,16 @@ import { listingCount, listingErrno, listingName, listingStat } from "../../../s
 import type { ByteString } from "../../../src/core/index.ts";
 import { isRoot } from "../../support/skip.ts";
 import * as assert from "uvu/assert";
-import { below, codeOf, writeFile, type Cases, type Place } from "./place.ts";
+import { below, codeOf, writeFile, type Cases } from "./place.ts";
 
 const BIG_COUNT = 4000;
 
-export function listingCases(cases: Cases, place: Place): void {
-  const { os, folder } = place;
-
-  cases("an empty directory lists nothing", () => {
+export const listingCases: Cases = {
+  "an empty directory lists nothing": ({ os, folder }) => {
     assert.equal(os.listDirectory(folder()), Buffer.alloc(8));
-  });
+  },
 
-  cases("a listing has every name with its stat, sorted by bytes", () => {
+  "a listing has every name with its stat, sorted by bytes": ({ os, folder }) => {
     const here = folder();
     const names = ["b", "a", "ab", "\xff", "abcdefgh", "abcdefghi", "abcdefgh\x01", "A", "~", "\xc3\xa9", "a".repeat(255)];
     for (const name of names) writeFile(os, below(here, name), name);
@@ -29,9 +27,9 @@ export function listingCases(cases: Cases, place: Place): void {
       assert.equal(listingStat(listing, i), os.lstat(below(here, name)));
       assert.is(listingErrno(listing, i), 0);
     });
-  });
+  },
 
-  cases("both implementations give the same bytes, for every kind and every odd time", () => {
+  "both implementations give the same bytes, for every kind and every odd time": ({ os, folder }) => {
     const here = folder();
     const maker = openOs();
     writeFile(os, below(here, "sparse"), "x");
@@ -52,9 +50,9 @@ export function listingCases(cases: Cases, place: Place): void {
     }
     assert.equal(openOs().listDirectory(here), openOs({ only: "node" }).listDirectory(here));
     assert.equal(openOs().listDirectory("/dev" as ByteString), openOs({ only: "node" }).listDirectory("/dev" as ByteString));
-  });
+  },
 
-  cases("a big directory lists the same twice, and a change shows", () => {
+  "a big directory lists the same twice, and a change shows": ({ os, folder }) => {
     const here = folder();
     for (let i = 0; i < BIG_COUNT; i++) writeFile(os, below(here, `${(i * 7919) % BIG_COUNT}-${"n".repeat(i % 200)}`), "");
     const first = os.listDirectory(here);
@@ -62,9 +60,9 @@ export function listingCases(cases: Cases, place: Place): void {
     assert.ok(os.listDirectory(here).equals(first));
     writeFile(os, below(here, "one more"), "");
     assert.is(listingCount(os.listDirectory(here)), BIG_COUNT + 1);
-  });
+  },
 
-  cases("names that vanish while they are listed do no harm", () => {
+  "names that vanish while they are listed do no harm": ({ os, folder }) => {
     const here = folder();
     for (let i = 0; i < 300; i++) writeFile(os, below(here, `stays-${i}`), "");
     const churn = 'i=0; while [ $i -lt 400 ]; do : > "$1/comes-$i"; rm "$1/comes-$i"; i=$((i + 1)); done';
@@ -77,9 +75,9 @@ export function listingCases(cases: Cases, place: Place): void {
       assert.is(names.filter((i) => listingName(listing, i).startsWith("stays-") && listingStat(listing, i) !== undefined).length, 300);
       assert.ok(names.every((i) => listingStat(listing, i) !== undefined || listingErrno(listing, i) === 2));
     }
-  });
+  },
 
-  cases("a file and a symlink to a directory are not directories", () => {
+  "a file and a symlink to a directory are not directories": ({ os, folder }) => {
     const here = folder();
     writeFile(os, below(here, "file"), "");
     os.makeDirectory(below(here, "directory"));
@@ -92,5 +90,5 @@ export function listingCases(cases: Cases, place: Place): void {
       codeOf(() => os.listDirectory(below(here, "link"))),
       "ENOTDIR",
     );
-  });
-}
+  },
+};

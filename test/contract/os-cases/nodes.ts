@@ -3,14 +3,12 @@ import { byteStringOfText } from "../../../src/core/index.ts";
 import type { ByteString, NodeKind } from "../../../src/core/index.ts";
 import { isRoot, skipped } from "../../support/skip.ts";
 import * as assert from "uvu/assert";
-import { below, codeOf, readFile, system, writeFile, type Cases, type Place } from "./place.ts";
+import { below, codeOf, readFile, system, writeFile, type Cases } from "./place.ts";
 
 const RDEV = 300 * 2 ** 20 + 70_000; // Numbers beyond 8 bits, so that no half of them is lost.
 
-export function nodeCases(cases: Cases, place: Place): void {
-  const { os, folder } = place;
-
-  cases("files, directories, symlinks and hard links are what they were made as", () => {
+export const nodeCases: Cases = {
+  "files, directories, symlinks and hard links are what they were made as": ({ os, folder }) => {
     const here = folder();
     writeFile(os, below(here, "file"), "content");
     os.makeDirectory(below(here, "directory"));
@@ -24,11 +22,11 @@ export function nodeCases(cases: Cases, place: Place): void {
     assert.is(os.lstat(below(here, "directory")).kind, "directory");
     assert.is(os.lstat(below(here, "symlink")).kind, "symlink");
     assert.is(os.readlink(below(here, "symlink")), "no/such target");
-  });
+  },
 
-  cases("FIFOs, sockets and devices are made with their exact mode, whatever the umask", () => {
+  "FIFOs, sockets and devices are made with their exact mode, whatever the umask": ({ os, folder, isNative }) => {
     const here = folder();
-    if (!place.isNative) {
+    if (!isNative) {
       assert.is(
         codeOf(() => os.makeSpecial(below(here, "fifo"), "fifo", 0o600, 0)),
         "ENOTSUP",
@@ -48,9 +46,9 @@ export function nodeCases(cases: Cases, place: Place): void {
     );
     if (!isRoot) return skipped(`os: devices, ${os.source}`, "only root can make them");
     assert.is(system("stat", "-c", "%t:%T", below(here, "block")), `${(300).toString(16)}:${(70_000).toString(16)}`);
-  });
+  },
 
-  cases("a rename replaces its target, and removal asks for the right kind", () => {
+  "a rename replaces its target, and removal asks for the right kind": ({ os, folder }) => {
     const here = folder();
     writeFile(os, below(here, "a"), "new");
     writeFile(os, below(here, "b"), "old");
@@ -78,9 +76,9 @@ export function nodeCases(cases: Cases, place: Place): void {
       codeOf(() => os.lstat(here)),
       "ENOENT",
     );
-  });
+  },
 
-  cases("an error names the code, the operation and the path, and shows bytes readably", () => {
+  "an error names the code, the operation and the path, and shows bytes readably": ({ os, folder }) => {
     const path = below(folder(), "missing \xe9");
     for (const action of [() => os.lstat(path), () => os.listDirectory(path), () => os.readlink(path), () => os.xattrs(path), () => os.openRead(path)]) {
       assert.is(codeOf(action), "ENOENT");
@@ -100,9 +98,9 @@ export function nodeCases(cases: Cases, place: Place): void {
       codeOf(() => os.fstat(999_999)),
       "EBADF",
     );
-  });
+  },
 
-  cases("every byte but NUL and slash is a name, and names have up to 255 of them", () => {
+  "every byte but NUL and slash is a name, and names have up to 255 of them": ({ os, folder }) => {
     const here = folder();
     const names = Array.from({ length: 255 }, (_, i) => String.fromCharCode(i + 1)).filter((name) => name !== "/" && name !== ".");
     names.push("\xff".repeat(255), "a".repeat(255), "\xe4\xf6\xfc");
@@ -114,22 +112,22 @@ export function nodeCases(cases: Cases, place: Place): void {
       codeOf(() => os.lstat(below(here, "x".repeat(256)))),
       "ENAMETOOLONG",
     );
-  });
+  },
 
-  cases("the filesystem of a path is named with its type, mount point and UUID", () => {
+  "the filesystem of a path is named with its type, mount point and UUID": ({ os, folder, filesystem }) => {
     const info = os.filesystem(folder());
     assert.ok(info.totalBytes > 0 && info.freeBytes > 0 && info.freeBytes <= info.totalBytes);
     assert.is(info.readOnly, false);
     assert.ok(os.mountPoints().includes("/proc" as ByteString));
-    if (place.filesystem === undefined) return;
-    assert.is(info.type, place.filesystem.type);
-    assert.is(info.mountPoint, byteStringOfText(place.filesystem.path));
+    if (filesystem === undefined) return;
+    assert.is(info.type, filesystem.type);
+    assert.is(info.mountPoint, byteStringOfText(filesystem.path));
     assert.ok(os.mountPoints().includes(info.mountPoint));
     // The kernel tells the UUID from 6.9 on; before it, and without the addon, udev's links do where there is udev.
-    if (!info.uuid.startsWith("fsid:") && info.uuid !== "") assert.is(info.uuid, place.filesystem.uuid);
-  });
+    if (!info.uuid.startsWith("fsid:") && info.uuid !== "") assert.is(info.uuid, filesystem.uuid);
+  },
 
-  cases("paths of nearly PATH_MAX bytes work, and the addon goes beyond", () => {
+  "paths of nearly PATH_MAX bytes work, and the addon goes beyond": ({ os, folder, isNative }) => {
     const here = folder();
     let deep = here;
     for (; deep.length + 102 < 4090; deep = below(deep, "d".repeat(100))) os.makeDirectory(below(deep, "d".repeat(100)));
@@ -137,7 +135,7 @@ export function nodeCases(cases: Cases, place: Place): void {
     writeFile(os, edge, "at the edge");
     assert.is(readFile(os, edge).toString(), "at the edge");
     const beyond = `${deep}/${"f".repeat(200)}` as ByteString;
-    if (!place.isNative) {
+    if (!isNative) {
       assert.is(
         codeOf(() => os.makeDirectory(beyond)),
         "ENAMETOOLONG",
@@ -159,5 +157,5 @@ export function nodeCases(cases: Cases, place: Place): void {
       codeOf(() => os.lstat(`/${"g".repeat(5000)}` as ByteString)),
       "ENAMETOOLONG",
     );
-  });
-}
+  },
+};

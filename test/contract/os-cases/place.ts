@@ -6,7 +6,8 @@ import { byteStringOfText, OsError } from "../../../src/core/index.ts";
 import type { ByteString, Os } from "../../../src/core/index.ts";
 import * as assert from "uvu/assert";
 
-export type Cases = (name: string, test: () => void) => void;
+/** What is promised, and the test of it. */
+export type Cases = Readonly<Record<string, (place: Place) => void>>;
 
 export interface Place {
   readonly os: Os;

@@ -2,15 +2,15 @@
 import { listingCount, listingName, SMALL_FILE_CHANGED, SMALL_FILE_NO_ROOM } from "../../../src/core/index.ts";
 import type { ByteString, SmallFiles } from "../../../src/core/index.ts";
 import * as assert from "uvu/assert";
-import { below, codeOf, writeFile, type Cases, type Place } from "./place.ts";
+import { below, codeOf, writeFile, type Cases } from "./place.ts";
 
+const MIB = 2 ** 20;
+
+const indexesOf = (listing: Buffer): number[] => Array.from({ length: listingCount(listing) }, (_, i) => i);
 const contentOf = (files: SmallFiles, i: number): string => files.bytes.toString("latin1", files.offsets[i], files.offsets[i]! + files.lengths[i]!);
 
-export function smallFileCases(cases: Cases, place: Place): void {
-  const { os, folder } = place;
-  const indexesOf = (listing: Buffer): number[] => Array.from({ length: listingCount(listing) }, (_, i) => i);
-
-  cases("many files come in one buffer, in the order asked for", () => {
+export const smallFileCases: Cases = {
+  "many files come in one buffer, in the order asked for": ({ os, folder }) => {
     const here = folder();
     for (let i = 0; i < 300; i++) writeFile(os, below(here, `f${i}\xff`), `content ${i} `.repeat(i % 50));
     const listing = os.listDirectory(here);
@@ -22,9 +22,9 @@ export function smallFileCases(cases: Cases, place: Place): void {
       });
     }
     assert.equal([...os.readSmallFiles(here, listing, [], MIB).lengths], []);
-  });
+  },
 
-  cases("what changed since it was listed is marked, not given", () => {
+  "what changed since it was listed is marked, not given": ({ os, folder }) => {
     const here = folder();
     const names = ["content", "deleted", "grown", "replaced", "same", "times", "z"];
     for (const name of names) writeFile(os, below(here, name), "12345678");
@@ -42,18 +42,18 @@ export function smallFileCases(cases: Cases, place: Place): void {
       given.map((i) => `${listingName(listing, i)} ${contentOf(files, i)}`),
       ["same 12345678", "z 12345678"],
     );
-  });
+  },
 
-  cases("only regular files are given", () => {
+  "only regular files are given": ({ os, folder }) => {
     const here = folder();
     writeFile(os, below(here, "file"), "x");
     os.makeDirectory(below(here, "directory"));
     os.symlink("file" as ByteString, below(here, "link"));
     const listing = os.listDirectory(here);
     assert.equal([...os.readSmallFiles(here, listing, indexesOf(listing), MIB).lengths], [SMALL_FILE_CHANGED, 1, SMALL_FILE_CHANGED]);
-  });
+  },
 
-  cases("what has no room is marked and can be asked for again", () => {
+  "what has no room is marked and can be asked for again": ({ os, folder }) => {
     const here = folder();
     for (const name of ["a", "b", "c"]) writeFile(os, below(here, name), "1234");
     writeFile(os, below(here, "empty"), "");
@@ -62,21 +62,19 @@ export function smallFileCases(cases: Cases, place: Place): void {
     assert.equal([...files.lengths], [4, 4, SMALL_FILE_NO_ROOM, 0]);
     assert.is(files.bytes.toString(), "12341234");
     assert.equal([...os.readSmallFiles(here, listing, [2], 4).lengths], [4]);
-  });
+  },
 
-  cases("a directory that is gone is an error", () => {
+  "a directory that is gone is an error": ({ os, folder, isNative }) => {
     const here = folder();
     const listing = os.listDirectory(here);
     os.removeDirectory(here);
-    if (place.isNative)
+    if (isNative)
       assert.is(
         codeOf(() => os.readSmallFiles(here, listing, [], MIB)),
         "ENOENT",
       );
-  });
-}
-
-const MIB = 2 ** 20;
+  },
+};
 
 /** A change within one tick of the kernel's clock may leave the times as they were. */
 function pauseForClockTick(): void {
