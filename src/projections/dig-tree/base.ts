@@ -1,0 +1,126 @@
+/**
+ * A registered tree as the state below the layers in memory. Names, nodes and regions lie in the tree's main part and in segments:
+ * what changed in a tail of events, not yet worked into the main part. A newer segment hides older ones and the main part.
+ */
+import type { ByteString, NodeId, Revision } from "../../core/index.ts";
+import type { TreeInfo, TreeReader } from "../../dig/index.ts";
+import type { RegionRecord } from "../blob-record/index.ts";
+import { afterPrefix, nameKey, namePartOfKey, numberKey, PREFIX, regionKey, regionOfKey, SEGMENT_PREFIX_BYTES, segmentEntryKey } from "./keys.ts";
+import { mergeNewest } from "./merge.ts";
+import type { Entry } from "./merge.ts";
+import { readSegments } from "./segments.ts";
+import type { Segment, SegmentCache } from "./segments.ts";
+import { decodeNameValue, decodeNode, decodeRegion } from "./values.ts";
+import type { NameValue, StoredNode } from "./values.ts";
+
+const NODES_CACHED = 4096; // Mostly directories, asked for again with each name below them.
+
+export class Base {
+  readonly info: TreeInfo;
+  readonly segments: readonly Segment[];
+  readonly reader: TreeReader;
+  private readonly nodes = new Map<NodeId, StoredNode | undefined>();
+
+  /** Takes the reader over; close() ends its lease. */
+  constructor(reader: TreeReader, cache: SegmentCache) {
+    this.reader = reader;
+    this.info = reader.info;
+    this.segments = readSegments(reader, cache);
+  }
+
+  get revision(): Revision {
+    return this.info.revision;
+  }
+
+  name(parent: NodeId, name: ByteString): NameValue | undefined {
+    const key = nameKey(parent, name);
+    const bytes = this.get(parent, key);
+    if (bytes === undefined) return undefined;
+    const found = decodeNameValue(namePartOfKey(key), bytes);
+    return found.name === name || name.length <= 255 ? found.value : undefined;
+  }
+
+  /** Puts what the segments say of the names below `parent` into `into`. */
+  nameChanges(parent: NodeId, into: Map<ByteString, NameValue | null>): void {
+    const prefix = numberKey(PREFIX.name, parent);
+    for (const { key, value } of this.changes(parent, prefix, afterPrefix(prefix))) {
+      const part = namePartOfKey(key);
+      if (value === undefined) into.set(part, null);
+      else {
+        const found = decodeNameValue(part, value);
+        into.set(found.name, found.value);
+      }
+    }
+  }
+
+  /** The names below `parent` in the main part, in key order. */
+  *mainNames(parent: NodeId): IterableIterator<{ readonly name: ByteString; readonly value: NameValue }> {
+    const prefix = numberKey(PREFIX.name, parent);
+    for (const { key, value } of this.reader.range(prefix, afterPrefix(prefix))) yield decodeNameValue(namePartOfKey(key), value);
+  }
+
+  node(node: NodeId): StoredNode | undefined {
+    if (this.nodes.has(node)) return this.nodes.get(node);
+    const bytes = this.get(node, numberKey(PREFIX.node, node));
+    const record = bytes === undefined ? undefined : decodeNode(node, bytes);
+    if (this.nodes.size >= NODES_CACHED) this.nodes.clear();
+    this.nodes.set(node, record);
+    return record;
+  }
+
+  region(node: NodeId, region: number, isStaged: boolean): RegionRecord | undefined {
+    const bytes = this.get(node, regionKey(isStaged ? PREFIX.stagedRegion : PREFIX.region, node, region));
+    return bytes === undefined ? undefined : decodeRegion(bytes);
+  }
+
+  /** Puts the records of the regions [from, to) into `into`. */
+  regions(node: NodeId, from: number, to: number, isStaged: boolean, into: Map<number, RegionRecord | null>): void {
+    const prefix = isStaged ? PREFIX.stagedRegion : PREFIX.region;
+    const [first, end] = [regionKey(prefix, node, from), regionKey(prefix, node, to)];
+    for (const { key, value } of this.reader.range(first, end)) into.set(regionOfKey(key), decodeRegion(value));
+    for (const { key, value } of this.changes(node, first, end)) into.set(regionOfKey(key), value === undefined ? null : decodeRegion(value));
+  }
+
+  control(key: Buffer): Buffer | undefined {
+    return this.reader.get(key);
+  }
+
+  controlRange(from: Buffer, to: Buffer): IterableIterator<{ readonly key: Buffer; readonly value: Buffer }> {
+    return this.reader.range(from, to);
+  }
+
+  /** Every key with this first byte, newest value each, in key order. Buffers are valid until the next step. */
+  everything(prefix: number): IterableIterator<Entry> {
+    const [from, to] = [Buffer.from([prefix]), Buffer.from([prefix + 1])];
+    return mergeNewest([this.reader.range(from, to), ...this.segmentEntries(prefix)]);
+  }
+
+  /** What each segment holds of the keys with this first byte, oldest segment first. */
+  segmentEntries(prefix: number): IterableIterator<Entry>[] {
+    return this.segments.map((segment) => this.segmentRange(segment, Buffer.from([prefix]), Buffer.from([prefix + 1])));
+  }
+
+  close(): void {
+    this.reader.close();
+  }
+
+  private get(touched: NodeId, key: Buffer): Buffer | undefined {
+    for (let i = this.segments.length - 1; i >= 0; i--) {
+      const segment = this.segments[i]!;
+      if (!segment.has(touched)) continue;
+      const value = this.reader.get(segmentEntryKey(segment.index, key));
+      if (value !== undefined) return value[0] === 0 ? undefined : value.subarray(1);
+    }
+    return this.reader.get(key);
+  }
+
+  /** What the segments hold of the keys [from, to), oldest segment first. */
+  private *changes(touched: NodeId, from: Buffer, to: Buffer): IterableIterator<Entry> {
+    for (const segment of this.segments) if (segment.has(touched)) yield* this.segmentRange(segment, from, to);
+  }
+
+  private *segmentRange(segment: Segment, from: Buffer, to: Buffer): IterableIterator<Entry> {
+    for (const { key, value } of this.reader.range(segmentEntryKey(segment.index, from), segmentEntryKey(segment.index, to)))
+      yield { key: key.subarray(SEGMENT_PREFIX_BYTES), value: value[0] === 0 ? undefined : value.subarray(1) };
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * A machine's events, folded: evolve(state, event) is total and never throws on odd sequences; an event that contradicts what is
+ * known (an unknown node, a name that is not there) is passed over and counted.
+ */
+import { MACHINE_NODE } from "../../core/index.ts";
+import type { ByteString, NodeCreated, NodeId, NodeLinked, NodeRenamed, NodeUnlinked, Revision, TimeUs } from "../../core/index.ts";
+import type { EventMetadata, MachineEvent, Recorded } from "../../events/index.ts";
+import type { NodeName } from "../view.ts";
+import { applyAttributes, applyClone, applyExtents, applySize, applyZeros, dropContent, dropStaged, ignore, settle, startPass } from "./content.ts";
+import { closedGapKey, decodeGap, encodeFact, encodeGap, openGapKey, POLICY_KEY, purgeKey, rootKey, snapshotKey, stretchKey } from "./control.ts";
+import type { LateChange, State } from "./state.ts";
+import type { StoredNode } from "./values.ts";
+
+const STEP_US = 1_000_000; // Clocks that are slewed go back by less; more is another stretch of time.
+
+export function evolve(state: State, recorded: Recorded): void {
+  const { event, revision, metadata } = recorded;
+  if (state.isLazy && isLate(event)) state.putOff(event);
+  else apply(state, event, revision);
+  if (metadata.batchEnd !== undefined) endBatch(state, metadata, revision);
+}
+
+/** What a lazy State puts off: facts of one file, which nothing else depends on. */
+function isLate(event: MachineEvent): event is LateChange {
+  return event.type === "ExtentsWritten" || event.type === "AttributesSet" || event.type === "SizeSet" || event.type === "RangeZeroed";
+}
+
+export function applyLate(state: State, change: LateChange): void {
+  apply(state, change, 0 as Revision);
+}
+
+function apply(state: State, event: MachineEvent, revision: Revision): void {
+  switch (event.type) {
+    case "ExtentsWritten":
+      return applyExtents(state, event);
+    case "AttributesSet":
+      return applyAttributes(state, event);
+    case "SizeSet":
+      return applySize(state, event);
+    case "RangeZeroed":
+      return applyZeros(state, event);
+    case "RangeCloned":
+      return applyClone(state, event);
+    case "PassStarted":
+      return startPass(state, event.node);
+    case "VersionSettled":
+      return settle(state, event);
+    case "NodeCreated":
+      return create(state, event);
+    case "NodeLinked":
+      return link(state, event);
+    case "NodeRenamed":
+      return rename(state, event);
+    case "NodeUnlinked":
+      return unlink(state, event);
+    default:
+      return applyToMachine(state, event, revision);
+  }
+}
+
+type MachineFact = Exclude<MachineEvent, LateChange | { type: "RangeCloned" | "PassStarted" | "VersionSettled" | `Node${string}` }>;
+
+function applyToMachine(state: State, event: MachineFact, revision: Revision): void {
+  switch (event.type) {
+    case "ChunksStored":
+      event.chunks.forEach((_, i) => state.counts?.touch(event.first + i));
+      return state.setTimes({
+        ...state.times,
+        nextChunk: Math.max(state.times.nextChunk, event.first + event.chunks.length),
+        payloadBytes: event.chunks.reduce((sum, chunk) => sum + chunk.lengthBytes, state.times.payloadBytes),
+      });
+    case "EpochStarted":
+      for (const node of state.bracketNodes()) {
+        const record = state.node(node);
+        if (record !== undefined) dropStaged(state, record);
+      }
+      return;
+    case "RootProtected": {
+      const { type: _, ...root } = event;
+      return state.setControl(rootKey(event.root), encodeFact(root));
+    }
+    case "RootReleased":
+      return releaseRoot(state, event.root);
+    case "CaughtUp":
+      return state.setTimes({ ...state.times, caughtUpUs: event.agentTimeUs });
+    case "GapOpened": {
+      const node = event.scope.kind === "machine" ? MACHINE_NODE : event.scope.node;
+      const { gap, reason, fromUs, detail } = event;
+      return state.setControl(openGapKey(gap), encodeGap({ gap, reason, node, fromUs, detail, openedAt: revision, closedAt: undefined }));
+    }
+    case "GapClosed":
+      return closeGap(state, event.gap, revision);
+    case "SnapshotTaken":
+      return state.setControl(snapshotKey(event.name), encodeFact({ name: event.name, revision: event.revision, atUs: event.atUs, pinned: event.pinned }));
+    case "SnapshotDropped":
+      return state.setControl(snapshotKey(event.name), null);
+    case "PolicySet":
+      return state.setControl(POLICY_KEY, encodeFact(event.policy));
+    case "PathPurged":
+      return state.setControl(purgeKey(revision), encodeFact({ path: event.path, revision }));
+    case "ClockStepped": // Batches' own times say it.
+    case "ReconcileFinished":
+    case "MachineEnrolled":
+    case "HostOpened":
+    case "Rebased":
+      return;
+    default:
+      return ignore(state); // A type of a newer version never gets here: the codec refuses it.
+  }
+}
+
+/** Batches of the host carry the host's clock and say nothing of the agent's. */
+function endBatch(state: State, metadata: EventMetadata, revision: Revision): void {
+  state.counts?.endBatch(revision);
+  if (metadata.epoch === 0) return;
+  const { agentTimeUs } = metadata;
+  const before = state.times.agentTimeUs;
+  if (before === 0 || agentTimeUs < before - STEP_US) {
+    const first = (revision - (metadata.batchEnd?.count ?? 1) + 1) as Revision;
+    state.setControl(stretchKey(first), encodeFact({ revision: first, fromUs: agentTimeUs }));
+    state.setTimes({ ...state.times, agentTimeUs });
+  } else state.setTimes({ ...state.times, agentTimeUs: Math.max(before, agentTimeUs) as TimeUs });
+}
+
+function closeGap(state: State, gap: string, closedAt: Revision): void {
+  const value = state.control(openGapKey(gap));
+  if (value === undefined) return ignore(state);
+  state.setControl(openGapKey(gap), null);
+  state.setControl(closedGapKey(closedAt, gap), encodeGap({ ...decodeGap(value), closedAt }));
+}
+
+function releaseRoot(state: State, root: NodeId): void {
+  state.setControl(rootKey(root), null);
+  const node = state.node(root);
+  if (node === undefined) return ignore(state);
+  for (const { parent, name } of node.names) removeName(state, parent, name, root);
+}
+
+function create(state: State, event: NodeCreated): void {
+  if (event.node === MACHINE_NODE || state.node(event.node) !== undefined || !isDirectory(state, event.parent)) return ignore(state);
+  takeOver(state, event.parent, event.name);
+  const { node, kind, attributes, linkTarget, rdev, parent, name } = event;
+  const sizeBytes = kind === "symlink" ? linkTarget.length : 0;
+  state.setNode(node, {
+    node,
+    kind,
+    attributes,
+    sizeBytes,
+    linkTarget,
+    rdev,
+    names: [{ parent, name }],
+    unsettled: false,
+    hidden: false,
+    pristine: kind === "file",
+  });
+  state.setName(parent, name, { node, kind, hidden: false });
+}
+
+function link(state: State, event: NodeLinked): void {
+  const { parent, name } = event;
+  const known = state.node(event.node);
+  if (known === undefined || known.kind === "directory" || !isDirectory(state, parent)) return ignore(state);
+  if (state.name(parent, name)?.node === event.node) return;
+  takeOver(state, parent, name);
+  state.setNode(event.node, { ...known, names: [...known.names, { parent, name }] });
+  state.setName(parent, name, { node: event.node, kind: known.kind, hidden: known.hidden });
+}
+
+function rename(state: State, event: NodeRenamed): void {
+  const { node, fromParent, fromName, toParent, toName } = event;
+  const known = state.node(node);
+  if (known === undefined || state.name(fromParent, fromName)?.node !== node || !isDirectory(state, toParent)) return ignore(state);
+  if (fromParent === toParent && fromName === toName) return;
+  if (known.kind === "directory" && isBelow(state, toParent, node)) return ignore(state);
+  const isThere = state.name(toParent, toName)?.node === node;
+  state.setName(fromParent, fromName, null);
+  const others = known.names.filter((each) => !isSame(each, fromParent, fromName));
+  state.setNode(node, { ...known, names: isThere ? others : [...others, { parent: toParent, name: toName }] });
+  if (!isThere) takeOver(state, toParent, toName);
+  state.setName(toParent, toName, { node, kind: known.kind, hidden: known.hidden });
+}
+
+function unlink(state: State, event: NodeUnlinked): void {
+  if (state.name(event.parent, event.name)?.node !== event.node) return ignore(state);
+  removeName(state, event.parent, event.name, event.node);
+}
+
+function takeOver(state: State, parent: NodeId, name: ByteString): void {
+  const there = state.name(parent, name);
+  if (there !== undefined) removeName(state, parent, name, there.node);
+}
+
+/** A name goes; a node dies with its last name, and a directory takes its descendants along, without recursion. */
+function removeName(state: State, parent: NodeId, name: ByteString, node: NodeId): void {
+  const gone: { readonly parent: NodeId; readonly name: ByteString; readonly node: NodeId }[] = [{ parent, name, node }];
+  for (let next = gone.pop(); next !== undefined; next = gone.pop()) {
+    state.setName(next.parent, next.name, null);
+    const record = state.node(next.node);
+    if (record === undefined) continue;
+    const { parent: from, name: under } = next;
+    const names = record.names.filter((each) => !isSame(each, from, under));
+    if (names.length > 0) {
+      state.setNode(record.node, { ...record, names });
+      continue;
+    }
+    if (record.kind === "directory") for (const entry of state.names(record.node)) gone.push({ parent: record.node, name: entry.name, node: entry.value.node });
+    die(state, record);
+  }
+}
+
+function die(state: State, record: StoredNode): void {
+  dropContent(state, record);
+  state.setNode(record.node, null);
+}
+
+function isDirectory(state: State, node: NodeId): boolean {
+  return node === MACHINE_NODE || state.node(node)?.kind === "directory";
+}
+
+/** Whether `node` is `ancestor` or lies below it. */
+function isBelow(state: State, node: NodeId, ancestor: NodeId): boolean {
+  for (let at: NodeId | undefined = node; at !== undefined && at !== MACHINE_NODE; at = state.node(at)?.names[0]?.parent) {
+    if (at === ancestor) return true;
+  }
+  return false;
+}
+
+function isSame(each: NodeName, parent: NodeId, name: ByteString): boolean {
+  return each.parent === parent && each.name === name;
+}

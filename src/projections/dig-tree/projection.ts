@@ -1,0 +1,407 @@
+/**
+ * Follows a machine's stream: keeps what is true now, and builds trees so that any instant is a tree and a short replay. Everything
+ * here can be deleted and made again from the events. Ingest never waits for it; it waits for itself (a tree that is being built
+ * while the next tail has used up its memory).
+ *
+ * Registered trees are its checkpoints: one that the store does not know (ahead of it, or with another chain hash) is discarded.
+ */
+import { isRainbowError, RainbowError } from "../../core/index.ts";
+import type { ChunkNumber, Clock, Revision, TimeUs } from "../../core/index.ts";
+import type { Dig, TreeInfo } from "../../dig/index.ts";
+import { NO_STREAM, readBatches, START_HASH } from "../../events/index.ts";
+import type { EventStore, RecordedBatch } from "../../events/index.ts";
+import { Base } from "./base.ts";
+import { dropForeignTrees } from "./checkpoints.ts";
+import { ChunkCounts } from "./chunk-counts.ts";
+import { decodeFact, decodeGap } from "./control.ts";
+import type { Root, Snapshot, Stretch } from "./control.ts";
+import { evolve } from "./evolve.ts";
+import { gapsReachingBack } from "./gaps.ts";
+import { batchEndBefore, resolveTime, timeOf } from "./instants.ts";
+import type { ResolvedTime, StreamSpan } from "./instants.ts";
+import { PREFIX } from "./keys.ts";
+import type { Layer } from "./layer.ts";
+import { dueOf, planTree, TREE_LIMITS } from "./policy.ts";
+import type { Plan, TreeLimits } from "./policy.ts";
+import { SegmentCache } from "./segments.ts";
+import { State } from "./state.ts";
+import { StateView } from "./state-view.ts";
+import { replayedState } from "./tail.ts";
+import { changesAsSegment, changesIntoMain } from "./tree-changes.ts";
+import type { Gap } from "../view.ts";
+
+export interface ProjectionOptions {
+  readonly store: EventStore;
+  readonly stream: string;
+  readonly dig: Dig;
+  readonly clock: Clock;
+  readonly limits?: Partial<TreeLimits>;
+}
+
+const SLICE_US = 15_000; // Others get their turn after this long.
+const RETRY_MS = 1000;
+
+interface Waiter {
+  readonly revision: Revision;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class DigTreeProjection {
+  readonly stream: string;
+  private readonly store: EventStore;
+  private readonly dig: Dig;
+  private readonly clock: Clock;
+  private readonly limits: TreeLimits;
+  private readonly segments = new SegmentCache();
+  private state: State;
+  /** The last batch end that is in the state. */
+  private at = NO_STREAM;
+  private chainHash: () => Buffer = () => START_HASH;
+  /** As of the newest tree. */
+  private atTree = NO_STREAM;
+  private payloadAtTree = 0;
+  private treeAtUs: number;
+  private checkedAtEvents = 0;
+  /** Where the stream is known to go on to. */
+  private target = NO_STREAM;
+  private pumping: Promise<void> | undefined;
+  private building: Promise<void> | undefined;
+  private failure: { readonly error: unknown } | undefined;
+  private waiters: Waiter[] = [];
+  private isClosed = false;
+
+  private constructor(options: ProjectionOptions) {
+    this.store = options.store;
+    this.stream = options.stream;
+    this.dig = options.dig;
+    this.clock = options.clock;
+    this.limits = { ...TREE_LIMITS, ...options.limits };
+    this.treeAtUs = this.clock.monotonicUs();
+    this.state = this.startingState();
+  }
+
+  /** Begins at the newest tree that the store knows; catchUp() brings it to the stream's end. */
+  static async open(options: ProjectionOptions): Promise<DigTreeProjection> {
+    await dropForeignTrees(options.store, options.stream, options.dig.trees);
+    const projection = new DigTreeProjection(options);
+    return projection;
+  }
+
+  /** The last batch end that the state of now has. */
+  get revision(): Revision {
+    return this.at;
+  }
+
+  /** Events since the newest tree. */
+  get tailLength(): number {
+    return this.at - this.atTree;
+  }
+
+  get memoryBytes(): number {
+    return this.state.memoryBytes;
+  }
+
+  /** Events that contradicted what was known, since the start. */
+  get ignoredCount(): number {
+    return this.state.ignoredCount;
+  }
+
+  /** The number that the next new chunk gets, as the events have it. */
+  nextChunk(): ChunkNumber {
+    return this.state.times.nextChunk as ChunkNumber;
+  }
+
+  // Following.
+
+  /** Applies everything that is in the stream now. */
+  async catchUp(onProgress?: (revision: Revision, head: Revision) => void): Promise<void> {
+    const { headRevision: head } = await this.store.info(this.stream);
+    if (head <= this.at) return;
+    const from = this.at;
+    this.follow(head);
+    const ticking = onProgress === undefined ? undefined : this.reportWhile(this.projected(head), from, head, onProgress);
+    await this.projected(head);
+    await ticking;
+  }
+
+  /** The stream goes on to `revision`, durably. Applies it behind the caller's back. */
+  follow(revision: Revision): void {
+    if (revision <= this.target) return;
+    this.target = revision;
+    if (this.failure !== undefined || this.isClosed) return;
+    this.pumping ??= this.pump().finally(() => (this.pumping = undefined));
+  }
+
+  /** Resolves when the state has passed `revision`; rejects with what stopped the projection. */
+  async projected(revision: Revision): Promise<void> {
+    if (this.at >= revision) return;
+    if (this.failure !== undefined) throw this.failure.error;
+    if (this.isClosed) throw new RainbowError("NOT_RUNNING", "the projection was closed");
+    return await new Promise((resolve, reject) => this.waiters.push({ revision, resolve, reject }));
+  }
+
+  /** Applies one batch that follows the state; for those who read the stream themselves. */
+  async apply(batch: RecordedBatch): Promise<void> {
+    if (batch.last <= this.at) return;
+    if (batch.first !== this.at + 1 && this.at !== NO_STREAM) {
+      throw new RainbowError("EVENT_CORRUPT", `stream '${this.stream}' misses events ${this.at + 1} to ${batch.first - 1}`, {
+        stream: this.stream,
+        revision: this.at + 1,
+      });
+    }
+    for (const recorded of batch.events) evolve(this.state, recorded);
+    this.at = batch.last;
+    this.chainHash = () => batch.chainHash;
+    this.waiters = this.waiters.filter((waiter) => {
+      if (waiter.revision > this.at) return true;
+      waiter.resolve();
+      return false;
+    });
+    await this.buildIfDue();
+  }
+
+  private async pump(): Promise<void> {
+    try {
+      let sliceFromUs = this.clock.monotonicUs();
+      while (this.at < this.target && !this.isClosed) {
+        const [from, to] = [(this.at + 1) as Revision, this.target];
+        for await (const batch of readBatches(this.store, this.stream, from, to)) {
+          await this.apply(batch);
+          if (this.clock.monotonicUs() - sliceFromUs < SLICE_US) continue;
+          await new Promise((resolve) => setImmediate(resolve));
+          sliceFromUs = this.clock.monotonicUs();
+        }
+        if (this.at < from)
+          throw new RainbowError("EVENT_CORRUPT", `no batch of stream '${this.stream}' ends in ${from} to ${to}`, { stream: this.stream, revision: from });
+      }
+    } catch (error) {
+      this.failure = { error };
+      for (const waiter of this.waiters.splice(0)) waiter.reject(error);
+    }
+  }
+
+  private async reportWhile(work: Promise<void>, from: Revision, head: Revision, onProgress: (revision: Revision, head: Revision) => void): Promise<void> {
+    const ended = work.then(
+      () => true,
+      () => true,
+    );
+    let last = from;
+    while (!(await Promise.race([ended, this.clock.sleep(250).then(() => false)]))) {
+      if (this.at !== last) onProgress(this.at, head);
+      last = this.at;
+    }
+  }
+
+  // Trees.
+
+  /** Builds a tree of the state as it is now, waiting for one that is under way. Resolves when it is registered. */
+  async buildTree(): Promise<void> {
+    while (this.building !== undefined) await this.building;
+    if (this.at === this.atTree) return;
+    this.building = this.build(this.plan()).finally(() => (this.building = undefined));
+    await this.building;
+  }
+
+  private async buildIfDue(): Promise<void> {
+    const due = dueOf(this.tail(), this.checkedAtEvents, this.limits);
+    if (due === "no") return;
+    if (this.building !== undefined) {
+      if (due !== "memory") return;
+      await this.building.catch(() => undefined); // The next tail has used up its memory too: nothing is applied before the tree is done.
+      return await this.buildIfDue();
+    }
+    this.checkedAtEvents = this.at - this.atTree;
+    const plan = this.plan();
+    if (due === "tail" && !plan.isWorthIt) return;
+    this.building = this.build(plan).finally(() => (this.building = undefined));
+    this.building.catch((error: unknown) => this.treeFailed(error));
+    if (this.state.memoryBytes >= this.limits.tailMemoryBytes * 2) await this.building.catch(() => this.clock.sleep(RETRY_MS)); // The disk is full, perhaps.
+  }
+
+  /** A full disk stops no reader: the tail goes on in memory and is tried again. */
+  private treeFailed(error: unknown): void {
+    if (isRainbowError(error, "DISK_FULL", "QUOTA_FULL")) return;
+    this.failure ??= { error };
+    for (const waiter of this.waiters.splice(0)) waiter.reject(error);
+  }
+
+  private tail(): { eventCount: number; memoryBytes: number; payloadBytes: number; ageUs: number } {
+    return {
+      eventCount: this.at - this.atTree,
+      memoryBytes: this.state.tailMemoryBytes,
+      payloadBytes: this.state.times.payloadBytes - this.payloadAtTree,
+      ageUs: this.clock.monotonicUs() - this.treeAtUs,
+    };
+  }
+
+  private plan(): Plan {
+    const base = this.state.treeBase;
+    const sinceMain = this.at - (base?.segments[0]?.facts.baseRevision ?? this.atTree);
+    return planTree(base, this.state.tailLayers, this.tail(), this.state.times.payloadBytes, this.limits, sinceMain);
+  }
+
+  private async build(plan: Plan): Promise<void> {
+    const { state } = this;
+    const base = state.treeBase;
+    const layers = state.freezeForTree();
+    const counts = state.counts!;
+    state.counts = new ChunkCounts((chunk) => this.dig.chunks.liveCount(chunk), counts);
+    const [revision, payloadBytes, basePayloadBytes] = [this.at, state.times.payloadBytes, this.payloadAtTree];
+    const before = { atTree: this.atTree, payloadAtTree: basePayloadBytes };
+    this.atTree = revision;
+    this.payloadAtTree = payloadBytes;
+    this.checkedAtEvents = 0;
+    try {
+      const info = await this.dig.trees.build({
+        ...(base === undefined ? {} : { base: base.info }),
+        revision,
+        chainHash: this.chainHash(),
+        nextChunk: state.times.nextChunk as ChunkNumber,
+        changes: changesOf(plan, base, layers, { revision, baseRevision: before.atTree, basePayloadBytes }),
+        chunks: counts.changes(),
+      });
+      this.adopt(info);
+    } catch (error) {
+      state.unfreeze();
+      state.counts.absorbBelow();
+      this.atTree = before.atTree;
+      this.payloadAtTree = before.payloadAtTree;
+      throw error;
+    }
+  }
+
+  private adopt(info: TreeInfo): void {
+    this.treeAtUs = this.clock.monotonicUs();
+    const opened = this.openBase(info.revision);
+    if (opened === undefined) throw new RainbowError("DIG_CORRUPT", `the tree at r${info.revision} cannot be opened just after it was built`);
+    this.state.rebase(opened)?.close();
+    this.state.counts!.dropBelow();
+  }
+
+  private openBase(revision: Revision): Base | undefined {
+    if (revision === NO_STREAM) return undefined;
+    const reader = this.dig.trees.open(revision);
+    return reader === undefined ? undefined : new Base(reader, this.segments);
+  }
+
+  private startingState(): State {
+    const newest = this.dig.trees.list().at(-1);
+    const base = newest === undefined ? undefined : this.openBase(newest.revision);
+    const state = new State({ base, counts: new ChunkCounts((chunk) => this.dig.chunks.liveCount(chunk)) });
+    if (newest !== undefined) {
+      [this.at, this.atTree, this.payloadAtTree] = [newest.revision, newest.revision, state.times.payloadBytes];
+      this.chainHash = () => newest.chainHash;
+      this.target = newest.revision;
+    }
+    return state;
+  }
+
+  // Answers.
+
+  /** The state of now (the last batch end applied), as it is: later changes do not show in it. */
+  viewNow(): StateView {
+    if (this.failure !== undefined) throw this.failure.error;
+    const base = this.openBase(this.state.treeBase?.revision ?? NO_STREAM);
+    return this.viewOf(new State({ base, layers: this.state.freeze() }), this.at, base);
+  }
+
+  /** The state at the last batch end at or before `revision`. INSTANT_OUTSIDE where it is before the window or after the head. */
+  async viewAt(revision: Revision): Promise<StateView> {
+    const span = await this.span();
+    if (revision > span.head)
+      throw new RainbowError("INSTANT_FUTURE", `r${revision} does not exist yet: the newest is r${span.head}`, { revision, head: span.head });
+    const end = await batchEndBefore(span, revision);
+    if (end === undefined)
+      throw new RainbowError("INSTANT_OUTSIDE", `r${revision} lies before the window, which begins at r${span.first}`, { revision, first: span.first });
+    await this.waitFor(end);
+    if (end === this.at) return this.viewNow();
+    const base = this.openBase(end);
+    try {
+      const state = await replayedState({ store: this.store, stream: this.stream, base, to: end, isLazy: true });
+      return this.viewOf(state, end, base);
+    } catch (error) {
+      base?.close();
+      throw error;
+    }
+  }
+
+  private async waitFor(revision: Revision): Promise<void> {
+    if (revision <= this.at) return;
+    this.follow(revision);
+    await this.projected(revision);
+  }
+
+  private viewOf(state: State, revision: Revision, base: Base | undefined): StateView {
+    const release = this.dig.freeing.hold(revision);
+    const onClose = (): void => {
+      release();
+      base?.close();
+    };
+    return new StateView({ state, revision, chunks: this.dig.chunks, laterGaps: gapsReachingBack(this.state, state.times.agentTimeUs, revision), onClose });
+  }
+
+  /** What can be named: [first, head]. */
+  async span(): Promise<StreamSpan> {
+    const { headRevision, truncatedBefore } = await this.store.info(this.stream);
+    return { store: this.store, stream: this.stream, first: truncatedBefore, head: headRevision };
+  }
+
+  async resolveTime(us: TimeUs): Promise<ResolvedTime> {
+    const span = await this.span();
+    await this.waitFor(span.head);
+    const stretches = this.state.controls(PREFIX.stretch).map(({ value }) => decodeFact<Stretch>(value));
+    return await resolveTime(span, stretches, us, this.knownUntilUs());
+  }
+
+  /** Agent time of the batch that ends at `revision`. */
+  async timeOf(revision: Revision): Promise<TimeUs> {
+    return await timeOf(await this.span(), revision);
+  }
+
+  /** The agent said that it had sent everything up to here; 0 where it never did. */
+  knownUntilUs(): TimeUs {
+    return this.state.times.caughtUpUs;
+  }
+
+  snapshots(): Snapshot[] {
+    const all = this.state.controls(PREFIX.snapshot).map(({ value }) => decodeFact<Snapshot>(value));
+    return all.sort((a, b) => a.revision - b.revision);
+  }
+
+  roots(): Root[] {
+    return this.state.controls(PREFIX.root).map(({ value }) => decodeFact<Root>(value));
+  }
+
+  /** Gaps that are open now. */
+  openGaps(): Gap[] {
+    return this.state.controls(PREFIX.openGap).map(({ value }) => decodeGap(value));
+  }
+
+  /** Lets what is under way end, builds the last tree and gives everything back. A full disk leaves the tail to the next start. */
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    await this.pumping;
+    this.isClosed = true;
+    try {
+      if (this.failure === undefined) await this.buildTree();
+      else await this.building;
+    } catch (error) {
+      if (!isRainbowError(error, "DISK_FULL", "QUOTA_FULL")) throw error;
+    } finally {
+      this.state.treeBase?.close();
+      for (const waiter of this.waiters.splice(0)) waiter.reject(new RainbowError("NOT_RUNNING", "the projection was closed"));
+    }
+  }
+}
+
+function changesOf(
+  plan: Plan,
+  base: Base | undefined,
+  layers: readonly Layer[],
+  tail: { readonly revision: Revision; readonly baseRevision: Revision; readonly basePayloadBytes: number },
+): ReturnType<typeof changesIntoMain> {
+  if (plan.into === "main") return changesIntoMain(base, layers);
+  const index = (base?.segments.at(-1)?.index ?? -1) + 1;
+  return changesAsSegment(index, { ...tail, mainPages: plan.estimate.mainPages }, layers);
+}

@@ -1,0 +1,139 @@
+/**
+ * Segments: FORMAT.md "Segments". A tree whose changes are scattered would write a page of its main part for nearly every one of
+ * them. It keeps them side by side in a segment instead, with the sorted list of nodes it touches, so that a lookup passes over it
+ * at the cost of a binary search; many segments are worked into the main part at once.
+ */
+import { ByteWriter } from "../../core/index.ts";
+import type { NodeId, Revision } from "../../core/index.ts";
+import type { TreeReader } from "../../dig/index.ts";
+import { afterPrefix, PREFIX, segmentKey } from "./keys.ts";
+import { readerOf, treeCorrupt } from "./values.ts";
+
+export const SEGMENTS_MAX = 64; // More, and lookups of a node that changes all the time ask too many of them.
+export const SEGMENT_NODES_MAX = 100_000; // Keeps the list of touched nodes below 1 MiB.
+const SEGMENT_VERSION = 1;
+const CACHED_NODES_MAX = 1 << 20; // 8 MiB.
+
+export interface SegmentFacts {
+  /** Of the tree that wrote it. */
+  readonly revision: Revision;
+  /** Of the tree before. */
+  readonly baseRevision: Revision;
+  /** Payload of all the stream up to the tree before. */
+  readonly basePayloadBytes: number;
+  /** Pages of the main part that its changes would write. */
+  readonly mainPages: number;
+}
+
+export class Segment {
+  readonly index: number;
+  readonly facts: SegmentFacts;
+  private readonly touched: Float64Array;
+
+  constructor(index: number, facts: SegmentFacts, touched: Float64Array) {
+    this.index = index;
+    this.facts = facts;
+    this.touched = touched;
+  }
+
+  has(node: NodeId): boolean {
+    let low = 0;
+    let high = this.touched.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.touched[middle]! < node) low = middle + 1;
+      else high = middle;
+    }
+    return this.touched[low] === node;
+  }
+
+  get nodeCount(): number {
+    return this.touched.length;
+  }
+}
+
+/** Decoded segments by their revision; the oldest go first. */
+export class SegmentCache {
+  private readonly segments = new Map<Revision, Segment>();
+  private nodeCount = 0;
+
+  get(revision: Revision, index: number): Segment | undefined {
+    const found = this.segments.get(revision);
+    if (found === undefined || found.index !== index) return undefined;
+    this.segments.delete(revision);
+    this.segments.set(revision, found);
+    return found;
+  }
+
+  add(segment: Segment): void {
+    this.segments.set(segment.facts.revision, segment);
+    this.nodeCount += segment.nodeCount;
+    for (const [revision, oldest] of this.segments) {
+      if (this.nodeCount <= CACHED_NODES_MAX || oldest === segment) break;
+      this.segments.delete(revision);
+      this.nodeCount -= oldest.nodeCount;
+    }
+  }
+
+  /** Needed where trees were discarded: another tree may get the same revision. */
+  clear(): void {
+    this.segments.clear();
+    this.nodeCount = 0;
+  }
+}
+
+export function encodeSegment(facts: SegmentFacts): Buffer {
+  const writer = new ByteWriter(40);
+  writer.u8(SEGMENT_VERSION);
+  writer.varint(facts.revision);
+  writer.signed(facts.baseRevision);
+  writer.varint(facts.basePayloadBytes);
+  writer.varint(facts.mainPages);
+  return writer.view();
+}
+
+export function decodeSegment(value: Buffer): SegmentFacts {
+  const bytes = readerOf(value);
+  if (bytes.u8() !== SEGMENT_VERSION) bytes.reject("a segment of an unknown version");
+  const [revision, baseRevision] = [bytes.varint() as Revision, bytes.signed() as Revision];
+  return { revision, baseRevision, basePayloadBytes: bytes.varint(), mainPages: bytes.varint() };
+}
+
+/** The nodes it touches, ascending. */
+export function encodeTouched(touched: readonly NodeId[]): Buffer {
+  const writer = new ByteWriter(touched.length * 3 + 32);
+  writer.varint(touched.length);
+  let last = 0;
+  for (const node of touched) {
+    writer.varint(node - last);
+    last = node;
+  }
+  return writer.view();
+}
+
+/** Oldest first. */
+export function readSegments(reader: TreeReader, cache: SegmentCache): Segment[] {
+  const segments: Segment[] = [];
+  const prefix = Buffer.from([PREFIX.segment]);
+  for (const { key, value } of reader.range(prefix, afterPrefix(prefix))) {
+    const index = key[1]! * 256 + key[2]!;
+    const facts = decodeSegment(value);
+    const known = cache.get(facts.revision, index);
+    const segment = known ?? new Segment(index, facts, readTouched(reader, index));
+    if (known === undefined) cache.add(segment);
+    segments.push(segment);
+  }
+  return segments;
+}
+
+function readTouched(reader: TreeReader, index: number): Float64Array {
+  const value = reader.get(segmentKey(PREFIX.segmentNodes, index));
+  if (value === undefined) throw treeCorrupt("a segment without its list of nodes");
+  const bytes = readerOf(value);
+  const count = bytes.varint();
+  if (count > SEGMENT_NODES_MAX) bytes.reject("a segment touches too many nodes");
+  const touched = new Float64Array(count);
+  let last = 0;
+  for (let i = 0; i < count; i++) touched[i] = last += bytes.varint();
+  return touched;
+}

@@ -1,0 +1,111 @@
+/** A View over a frozen State. */
+import { MACHINE_NODE, RainbowError, displayOf } from "../../core/index.ts";
+import type { ByteString, ChunkNumber, Extent, NodeId, Revision, TimeUs } from "../../core/index.ts";
+import type { ChunkStore } from "../../dig/index.ts";
+import type { Gap, NameEntry, NodeRecord, View } from "../view.ts";
+import { settledExtents } from "./content.ts";
+import { decodeFact, decodeGap } from "./control.ts";
+import type { Root } from "./control.ts";
+import { PREFIX } from "./keys.ts";
+import type { State } from "./state.ts";
+
+const CHUNKS_KEPT = 16; // 1 MiB of plain bytes: reading on in a scattered file decodes few chunks twice.
+
+export interface StateViewOptions {
+  readonly state: State;
+  readonly revision: Revision;
+  readonly chunks: ChunkStore;
+  /** Gaps that were found later and reach back to this revision. */
+  readonly laterGaps: readonly Gap[];
+  readonly onClose: () => void;
+}
+
+export class StateView implements View {
+  readonly revision: Revision;
+  /** For siblings: digests and comparisons. */
+  readonly state: State;
+  private readonly options: StateViewOptions;
+  private readonly kept = new Map<ChunkNumber, Buffer>();
+  private isClosed = false;
+
+  constructor(options: StateViewOptions) {
+    this.options = options;
+    this.state = options.state;
+    this.revision = options.revision;
+  }
+
+  /** Agent time of the batch that ends here. */
+  get timeUs(): TimeUs {
+    return this.state.times.agentTimeUs;
+  }
+
+  lookup(parent: NodeId, name: ByteString): NameEntry | undefined {
+    const value = this.state.name(parent, name);
+    if (value === undefined || this.isHidden(value)) return undefined;
+    return { name, node: value.node, kind: value.kind };
+  }
+
+  *list(parent: NodeId): IterableIterator<NameEntry> {
+    for (const { name, value } of this.state.names(parent)) if (!this.isHidden(value)) yield { name, node: value.node, kind: value.kind };
+  }
+
+  node(node: NodeId): NodeRecord | undefined {
+    return node === MACHINE_NODE ? undefined : this.state.node(node);
+  }
+
+  extents(node: NodeId, fromBytes: number, toBytes: number): Extent[] {
+    const record = this.state.node(node);
+    return record === undefined ? [] : settledExtents(this.state, record, Math.max(0, fromBytes), toBytes);
+  }
+
+  read(node: NodeId, offsetBytes: number, lengthBytes: number): Buffer {
+    const record = this.state.node(node);
+    if (record === undefined || record.kind !== "file") {
+      throw new RainbowError("NOT_FOUND", `no file of that number existed at r${this.revision}`, { node, revision: this.revision });
+    }
+    const bytes = Buffer.alloc(Math.max(0, Math.min(lengthBytes, record.sizeBytes - offsetBytes)));
+    for (const extent of settledExtents(this.state, record, offsetBytes, offsetBytes + bytes.length)) {
+      const plain = this.chunk(extent.chunk);
+      if (extent.chunkOffset + extent.length > plain.length) throw shortChunk(record, extent);
+      plain.copy(bytes, extent.offset - offsetBytes, extent.chunkOffset, extent.chunkOffset + extent.length);
+    }
+    return bytes;
+  }
+
+  gaps(): readonly Gap[] {
+    return [...this.state.controls(PREFIX.openGap).map(({ value }) => decodeGap(value)), ...this.options.laterGaps];
+  }
+
+  roots(): readonly Root[] {
+    return this.state.controls(PREFIX.root).map(({ value }) => decodeFact<Root>(value));
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.kept.clear();
+    this.options.onClose();
+  }
+
+  /** In a lazy State the mark may wait among what was put off. */
+  private isHidden(value: { readonly node: NodeId; readonly hidden: boolean }): boolean {
+    return value.hidden && (!this.state.isLazy || this.state.node(value.node)?.hidden !== false);
+  }
+
+  private chunk(chunk: ChunkNumber): Buffer {
+    const known = this.kept.get(chunk);
+    if (known !== undefined) return known;
+    const plain = this.options.chunks.read(chunk);
+    if (this.kept.size >= CHUNKS_KEPT) this.kept.delete(this.kept.keys().next().value!);
+    this.kept.set(chunk, plain);
+    return plain;
+  }
+}
+
+function shortChunk(record: NodeRecord, extent: Extent): RainbowError {
+  const name = displayOf(record.names[0]?.name ?? ("" as ByteString));
+  return new RainbowError("DIG_CORRUPT", `file '${name}' names bytes of chunk ${extent.chunk} that it does not have: run \`rainbow check\``, {
+    node: record.node,
+    chunk: extent.chunk,
+  });
+}

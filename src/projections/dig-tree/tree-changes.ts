@@ -1,0 +1,125 @@
+/**
+ * What a new tree changes: either its tail is worked into the main part, with all segments there are, or it becomes one more
+ * segment. Facts of the whole machine always go to the main part: they are few.
+ */
+import type { ByteString, NodeId } from "../../core/index.ts";
+import { bytesOf } from "../../core/index.ts";
+import type { Base } from "./base.ts";
+import { nameKey, namePart, numberKey, PREFIX, regionKey, segmentEntryKey, segmentKey } from "./keys.ts";
+import { regionOfSlot, slotOf } from "./layer.ts";
+import type { Layer } from "./layer.ts";
+import { mergeNewest } from "./merge.ts";
+import type { Entry } from "./merge.ts";
+import { encodeSegment, encodeTouched } from "./segments.ts";
+import type { SegmentFacts } from "./segments.ts";
+import { encodeNameValue, encodeNode, encodeRegion } from "./values.ts";
+
+const SCATTERED = [PREFIX.name, PREFIX.node, PREFIX.region, PREFIX.stagedRegion] as const;
+const GONE = Buffer.from([0]);
+const HERE = Buffer.from([1]);
+
+/** Ascending by key, each key once. Layers oldest first. */
+export function* changesIntoMain(base: Base | undefined, layers: readonly Layer[]): IterableIterator<Entry> {
+  for (const prefix of SCATTERED) {
+    const older = base === undefined ? [] : base.segmentEntries(prefix);
+    for (const { key, value } of mergeNewest([...older, ...layers.map((layer) => entriesOf(layer, prefix))]))
+      yield { key: Buffer.from(key), value: value === undefined ? undefined : Buffer.from(value) };
+  }
+  yield* controlChanges(layers);
+  if (base === undefined || base.segments.length === 0) return;
+  for (const { key } of base.reader.range(Buffer.from([PREFIX.segment]), Buffer.from([PREFIX.segmentEntry + 1])))
+    yield { key: Buffer.from(key), value: undefined };
+}
+
+export function* changesAsSegment(index: number, facts: SegmentFacts, layers: readonly Layer[]): IterableIterator<Entry> {
+  yield* controlChanges(layers);
+  yield { key: segmentKey(PREFIX.segment, index), value: encodeSegment(facts) };
+  yield { key: segmentKey(PREFIX.segmentNodes, index), value: encodeTouched(touchedNodes(layers)) };
+  for (const prefix of SCATTERED) {
+    for (const { key, value } of mergeNewest(layers.map((layer) => entriesOf(layer, prefix))))
+      yield { key: segmentEntryKey(index, key), value: value === undefined ? GONE : Buffer.concat([HERE, value]) };
+  }
+}
+
+function* controlChanges(layers: readonly Layer[]): IterableIterator<Entry> {
+  yield* mergeNewest(layers.map(controlOf));
+}
+
+export function touchedNodes(layers: readonly Layer[]): NodeId[] {
+  const touched = new Set<NodeId>();
+  for (const layer of layers) for (const nodes of [layer.names, layer.nodes, layer.regions]) for (const node of nodes.keys()) touched.add(node);
+  return [...touched].sort((a, b) => a - b);
+}
+
+export function entriesOf(layer: Layer, prefix: (typeof SCATTERED)[number]): IterableIterator<Entry> {
+  if (prefix === PREFIX.name) return namesOf(layer);
+  if (prefix === PREFIX.node) return nodesOf(layer);
+  return regionsOf(layer, prefix);
+}
+
+function* namesOf(layer: Layer): IterableIterator<Entry> {
+  for (const parent of [...layer.names.keys()].sort((a, b) => a - b)) {
+    const names = [...layer.names.get(parent)!].map(([name, value]) => ({ part: namePart(name), name, value }));
+    names.sort((a, b) => (a.part < b.part ? -1 : a.part > b.part ? 1 : 0));
+    for (const { name, value } of names) yield { key: nameKey(parent, name), value: value === null ? undefined : encodeNameValue(name, value) };
+  }
+}
+
+function* nodesOf(layer: Layer): IterableIterator<Entry> {
+  for (const node of [...layer.nodes.keys()].sort((a, b) => a - b)) {
+    const record = layer.nodes.get(node);
+    yield { key: numberKey(PREFIX.node, node), value: record === null || record === undefined ? undefined : encodeNode(record) };
+  }
+}
+
+function* regionsOf(layer: Layer, prefix: number): IterableIterator<Entry> {
+  const isStaged = prefix === PREFIX.stagedRegion;
+  for (const node of [...layer.regions.keys()].sort((a, b) => a - b)) {
+    const records = layer.regions.get(node)!;
+    const slots = [...records.keys()].filter((slot) => slotOf(regionOfSlot(slot), isStaged) === slot).sort((a, b) => a - b);
+    for (const slot of slots) {
+      const record = records.get(slot);
+      yield { key: regionKey(prefix, node, regionOfSlot(slot)), value: record === null || record === undefined ? undefined : encodeRegion(record) };
+    }
+  }
+}
+
+function* controlOf(layer: Layer): IterableIterator<Entry> {
+  for (const key of [...layer.control.keys()].sort() as ByteString[]) yield { key: bytesOf(key), value: layer.control.get(key) ?? undefined };
+}
+
+export interface TailEstimate {
+  readonly nodeCount: number;
+  /** Pages of the main part that it would write. */
+  readonly mainPages: number;
+  /** Bytes of a segment with it. */
+  readonly segmentBytes: number;
+}
+
+const NODES_PER_PAGE = 16; // Nodes made one after the other lie side by side, some 60 bytes each; half of them, as they are not all there.
+const NAMES_PER_PAGE = 8; // Names of one directory that change in one tail are seldom neighbours.
+const NAME_BYTES = 32;
+const NODE_BYTES = 80;
+const REGION_BYTES = 28;
+const EXTENT_NUMBER_BYTES = 1.5;
+
+/** What a tree of these layers would cost, roughly. */
+export function estimate(layers: readonly Layer[]): TailEstimate {
+  let [mainPages, segmentBytes] = [0, 0];
+  const nodePages = new Set<number>();
+  const regionPages = new Set<number>();
+  for (const layer of layers) {
+    for (const [, names] of layer.names) {
+      mainPages += Math.min(names.size, 1 + names.size / NAMES_PER_PAGE);
+      segmentBytes += names.size * NAME_BYTES;
+    }
+    for (const node of layer.nodes.keys()) nodePages.add(Math.floor(node / NODES_PER_PAGE));
+    segmentBytes += layer.nodes.size * NODE_BYTES;
+    for (const [node, records] of layer.regions) {
+      regionPages.add(Math.floor(node / NODES_PER_PAGE));
+      mainPages += records.size / NODES_PER_PAGE;
+      for (const record of records.values()) segmentBytes += REGION_BYTES + (record?.length ?? 0) * EXTENT_NUMBER_BYTES;
+    }
+  }
+  return { nodeCount: touchedNodes(layers).length, mainPages: Math.ceil(mainPages + nodePages.size + regionPages.size), segmentBytes: Math.ceil(segmentBytes) };
+}

@@ -1,0 +1,168 @@
+/** The values of names, nodes and brackets in bytes: FORMAT.md "Values". Encode and decode side by side. */
+import { ByteReader, ByteWriter, NODE_KINDS, RainbowError } from "../../core/index.ts";
+import type { Attributes, ByteString, NodeId, NodeKind } from "../../core/index.ts";
+import { readRecord, writeRecord } from "../blob-record/index.ts";
+import type { RegionRecord } from "../blob-record/index.ts";
+import type { NodeName, NodeRecord } from "../view.ts";
+import { NAME_PART_BYTES_MAX } from "./keys.ts";
+
+/** What a name stands for. `hidden` repeats the node's, so that a listing need not look each node up. */
+export interface NameValue {
+  readonly node: NodeId;
+  readonly kind: NodeKind;
+  readonly hidden: boolean;
+}
+
+/** A node as it is kept. `pristine`: created, and nothing was said of it since. */
+export interface StoredNode extends NodeRecord {
+  readonly pristine: boolean;
+}
+
+/** An open pass: what the file becomes when it is settled, but for its regions, which lie beside. */
+export interface Bracket {
+  readonly sizeBytes: number;
+  /** undefined: as they are. */
+  readonly attributes: Attributes | undefined;
+  readonly linkTarget: ByteString;
+}
+
+const VALUE_VERSION = 1;
+const HIDDEN = 8; // Kinds take the three bits below.
+const UNSETTLED = 16;
+const PRISTINE = 32;
+const HAS_LINK = 64;
+const HAS_DEVICE = 128;
+const NAME_BYTES_MAX = 4096;
+const XATTRS_MAX = 10_000;
+const XATTR_BYTES_MAX = 65_536;
+const NAMES_MAX = 1 << 20;
+const COUNTER_SPAN = 2 ** 32;
+
+export const treeCorrupt = (why: string): Error =>
+  new RainbowError("DIG_CORRUPT", `a tree holds what no Rainbow wrote (${why}): \`rainbow replay\` builds the trees anew`, { why });
+
+export function readerOf(value: Buffer): ByteReader {
+  return new ByteReader(value, treeCorrupt);
+}
+
+export function writeNode(writer: ByteWriter, node: NodeId): void {
+  writer.varint(Math.floor(node / COUNTER_SPAN));
+  writer.varint(node % COUNTER_SPAN);
+}
+
+export function readNode(reader: ByteReader): NodeId {
+  const epoch = reader.varint();
+  const node = epoch * COUNTER_SPAN + reader.varint();
+  if (!Number.isSafeInteger(node)) reader.reject("a node number out of range");
+  return node as NodeId;
+}
+
+/** The full name follows only where the key holds a hash of it. */
+export function encodeNameValue(name: ByteString, value: NameValue): Buffer {
+  const writer = new ByteWriter(16);
+  writer.u8((NODE_KINDS.indexOf(value.kind) + 1) | (value.hidden ? HIDDEN : 0));
+  writeNode(writer, value.node);
+  if (name.length > NAME_PART_BYTES_MAX) writer.byteString(name);
+  return writer.view();
+}
+
+export function decodeNameValue(part: ByteString, bytes: Buffer): { readonly name: ByteString; readonly value: NameValue } {
+  const reader = readerOf(bytes);
+  const flags = reader.u8();
+  const kind = NODE_KINDS[(flags & 7) - 1] ?? reader.reject("an unknown kind of node");
+  const value = { node: readNode(reader), kind, hidden: (flags & HIDDEN) !== 0 };
+  return { name: reader.remaining > 0 ? reader.byteString(NAME_BYTES_MAX) : part, value };
+}
+
+export function writeAttributes(writer: ByteWriter, attributes: Attributes): void {
+  writer.varint(attributes.mode);
+  writer.varint(attributes.uid);
+  writer.varint(attributes.gid);
+  writer.signed(attributes.mtimeSeconds);
+  writer.varint(attributes.mtimeNanos);
+  writer.signed(attributes.btimeSeconds);
+  writer.varint(attributes.btimeNanos);
+  writer.varint(attributes.xattrs.length);
+  for (const xattr of attributes.xattrs) {
+    writer.byteString(xattr.name);
+    writer.sized(xattr.value);
+  }
+}
+
+export function readAttributes(reader: ByteReader): Attributes {
+  const [mode, uid, gid] = [reader.varint(), reader.varint(), reader.varint()];
+  const [mtimeSeconds, mtimeNanos, btimeSeconds, btimeNanos] = [reader.signed(), reader.varint(), reader.signed(), reader.varint()];
+  const count = reader.varint();
+  if (count > XATTRS_MAX) reader.reject("too many xattrs");
+  const xattrs = Array.from({ length: count }, () => ({ name: reader.byteString(255), value: Buffer.from(reader.sized(XATTR_BYTES_MAX)) }));
+  return { mode, uid, gid, mtimeSeconds, mtimeNanos, btimeSeconds, btimeNanos, xattrs };
+}
+
+export function encodeNode(record: StoredNode): Buffer {
+  const writer = new ByteWriter(96);
+  writer.u8(VALUE_VERSION);
+  let flags = NODE_KINDS.indexOf(record.kind) + 1;
+  if (record.hidden) flags |= HIDDEN;
+  if (record.unsettled) flags |= UNSETTLED;
+  if (record.pristine) flags |= PRISTINE;
+  if (record.linkTarget !== "") flags |= HAS_LINK;
+  if (record.rdev !== 0) flags |= HAS_DEVICE;
+  writer.u8(flags);
+  writeAttributes(writer, record.attributes);
+  writer.varint(record.sizeBytes);
+  if (record.linkTarget !== "") writer.byteString(record.linkTarget);
+  if (record.rdev !== 0) writer.varint(record.rdev);
+  writer.varint(record.names.length);
+  for (const { parent, name } of record.names) {
+    writeNode(writer, parent);
+    writer.byteString(name);
+  }
+  return writer.view();
+}
+
+export function decodeNode(node: NodeId, bytes: Buffer): StoredNode {
+  const reader = readerOf(bytes);
+  if (reader.u8() !== VALUE_VERSION) reader.reject("a node of an unknown version");
+  const flags = reader.u8();
+  const kind = NODE_KINDS[(flags & 7) - 1] ?? reader.reject("an unknown kind of node");
+  const attributes = readAttributes(reader);
+  const sizeBytes = reader.varint();
+  const linkTarget = (flags & HAS_LINK) === 0 ? ("" as ByteString) : reader.byteString(NAME_BYTES_MAX);
+  const rdev = (flags & HAS_DEVICE) === 0 ? 0 : reader.varint();
+  const nameCount = reader.varint();
+  if (nameCount > NAMES_MAX) reader.reject("too many names");
+  const names: NodeName[] = [];
+  for (let i = 0; i < nameCount; i++) names.push({ parent: readNode(reader), name: reader.byteString(NAME_BYTES_MAX) });
+  reader.finish();
+  const marks = { unsettled: (flags & UNSETTLED) !== 0, hidden: (flags & HIDDEN) !== 0, pristine: (flags & PRISTINE) !== 0 };
+  return { node, kind, attributes, sizeBytes, linkTarget, rdev, names, ...marks };
+}
+
+export function encodeRegion(record: RegionRecord): Buffer {
+  const writer = new ByteWriter(32);
+  writeRecord(writer, record);
+  return writer.view();
+}
+
+export function decodeRegion(bytes: Buffer): RegionRecord {
+  return readRecord(readerOf(bytes));
+}
+
+export function encodeBracket(bracket: Bracket): Buffer {
+  const writer = new ByteWriter(64);
+  writer.u8(VALUE_VERSION);
+  writer.varint(bracket.sizeBytes);
+  writer.u8(bracket.attributes === undefined ? 0 : 1);
+  if (bracket.attributes === undefined) return writer.view();
+  writeAttributes(writer, bracket.attributes);
+  writer.byteString(bracket.linkTarget);
+  return writer.view();
+}
+
+export function decodeBracket(bytes: Buffer): Bracket {
+  const reader = readerOf(bytes);
+  if (reader.u8() !== VALUE_VERSION) reader.reject("a bracket of an unknown version");
+  const sizeBytes = reader.varint();
+  if (reader.u8() === 0) return { sizeBytes, attributes: undefined, linkTarget: "" as ByteString };
+  return { sizeBytes, attributes: readAttributes(reader), linkTarget: reader.byteString(NAME_BYTES_MAX) };
+}
