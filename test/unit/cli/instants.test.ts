@@ -10,7 +10,18 @@ import { campaignSeed } from "../../support/campaign.ts";
 
 const SHANGHAI = "Asia/Shanghai";
 const BERLIN = "Europe/Berlin"; // 2026: forward on 29 March 02:00, back on 25 October 03:00.
-const ZONES = ["UTC", SHANGHAI, BERLIN, "America/New_York", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo", "Pacific/Apia", "Pacific/Chatham"];
+const ZONES = [
+  "UTC",
+  SHANGHAI,
+  BERLIN,
+  "America/New_York",
+  "America/St_Johns",
+  "Australia/Lord_Howe",
+  "Asia/Kathmandu",
+  "Africa/Cairo",
+  "Pacific/Apia",
+  "Pacific/Chatham",
+];
 const NOW = usOf("2026-11-20T10:00:00Z");
 
 function usOf(iso: string): number {
@@ -99,13 +110,29 @@ test("an hour that never was is refused with the seconds around it", () => {
 });
 
 test("mistakes are named, not taken for snapshots", () => {
-  for (const text of ["", " ", "2026-02-30", "2026-13-01", "25:00", "12:60", "2026-05-01 12:00:61", "2026-05-01x", "yesterday noon", "a@b", "a/b", "12", "-1h", "2026-05-01T10:00+99:00"])
+  for (const text of [
+    "",
+    " ",
+    "2026-02-30",
+    "2026-13-01",
+    "25:00",
+    "12:60",
+    "2026-05-01 12:00:61",
+    "2026-05-01x",
+    "yesterday noon",
+    "a@b",
+    "a/b",
+    "12",
+    "-1h",
+    "2026-05-01T10:00+99:00",
+  ])
     refusal(text, "INSTANT_INVALID");
 });
 
 test("snapshots cannot have names that mean something else", () => {
   for (const name of ["a", "v1.2", "vor-dem-Umzug", "größer", "before upgrade"]) assert.ok(isSnapshotName(name), name);
-  for (const name of ["now", "r12", "10m", "2026-05-01", "17:00", "yesterday", "a@b", "a/b", "-x", " a", "a ", "", "x".repeat(201), "a\nb", "42"]) assert.not(isSnapshotName(name), name);
+  for (const name of ["now", "r12", "10m", "2026-05-01", "17:00", "yesterday", "a@b", "a/b", "-x", " a", "a ", "", "x".repeat(201), "a\nb", "42"])
+    assert.not(isSnapshotName(name), name);
 });
 
 test("PATH@INSTANT splits at the last @, and only before an instant", () => {
@@ -157,8 +184,13 @@ test("around every change of clocks, each local second has as many moments as th
   const property = fc.property(change, fc.integer({ min: -10_000, max: 10_000 }), ({ name, seconds }, delta) => {
     if (seconds === undefined) return;
     const local = seconds + offsetSeconds(name, seconds) + delta;
-    const shown = [offsetSeconds(name, seconds - 1), offsetSeconds(name, seconds)].map((offset) => local - offset).filter((m) => m + offsetSeconds(name, m) === local);
-    assert.equal(momentsOf(name, local), [...new Set(shown)].sort((a, b) => a - b));
+    const shown = [offsetSeconds(name, seconds - 1), offsetSeconds(name, seconds)]
+      .map((offset) => local - offset)
+      .filter((m) => m + offsetSeconds(name, m) === local);
+    assert.equal(
+      momentsOf(name, local),
+      [...new Set(shown)].sort((a, b) => a - b),
+    );
   });
   fc.assert(property, { seed: campaignSeed(), numRuns: 200 });
 });
