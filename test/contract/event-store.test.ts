@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { MemoryEventStore } from "../../src/events/index.ts";
 import { openLmdbEventStore } from "../../src/events/lmdb/index.ts";
 import { temporaryDirectory } from "../support/temp.ts";
-import { eventStoreContract } from "./event-store.contract.ts";
+import { eventStoreContract } from "./event-store-contract.ts";
 
 eventStoreContract({ name: "memory", make: async () => new MemoryEventStore() });
 

@@ -7,10 +7,10 @@ import * as assert from "uvu/assert";
 import { campaignSeed, scale } from "../support/campaign.ts";
 import { seededRandom } from "../support/random.ts";
 import { temporaryDirectory } from "../support/temp.ts";
-import { buildStore } from "./events-bit-rot.store.ts";
+import { buildStore } from "./events-bit-rot-store.ts";
 
 const test = suite("bit rot in the event store");
-const CHILD = join(import.meta.dirname, "events-bit-rot.child.ts");
+const CHILD = join(import.meta.dirname, "events-bit-rot-child.ts");
 const PAGE_BYTES = 4096;
 
 test("no single flipped bit gives a wrong answer, loses an event silently or ends the process", async () => {

@@ -11,7 +11,7 @@ import { seededRandom } from "../support/random.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 
 const test = suite("crash of the appending process");
-const CHILD = join(import.meta.dirname, "events-crash.child.ts");
+const CHILD = join(import.meta.dirname, "events-crash-child.ts");
 
 /** Runs the child for `lifeMs` from its first word on; returns the acknowledged ends. */
 function appendUntilKilled(path: string, label: string, lifeMs: number): Promise<string[]> {

@@ -4,7 +4,7 @@ import { isRainbowError } from "../../src/core/index.ts";
 import type { Revision } from "../../src/core/index.ts";
 import type { EventStore } from "../../src/events/index.ts";
 import { openLmdbEventStore } from "../../src/events/lmdb/index.ts";
-import { digestOf } from "./events-bit-rot.store.ts";
+import { digestOf } from "./events-bit-rot-store.ts";
 
 export type Flip = readonly [offset: number, bit: number];
 type Truth = Readonly<Record<string, readonly string[]>>;
