@@ -1,39 +1,12 @@
-/** Paths in a view, and the folders above a target that is brought back to its old place. */
-import { MACHINE_NODE } from "../../core/index.ts";
-import type { ByteString, Os } from "../../core/index.ts";
-import type { NameEntry, NodeRecord, View } from "../../projections/index.ts";
+/** The folders above a target that is brought back to its old place. */
+import { displayOf } from "../../core/index.ts";
+import type { ByteString, NodeId, Os } from "../../core/index.ts";
+import { resolvePath } from "../../projections/index.ts";
+import type { NodeRecord, View } from "../../projections/index.ts";
 import type { Metadata } from "./metadata.ts";
 import type { Report } from "./report.ts";
 import { joinPath, parentPath } from "./request.ts";
 import { refused, statOrNone } from "./target.ts";
-
-export interface Step {
-  readonly path: ByteString;
-  readonly entry: NameEntry;
-}
-
-/** The root and every node below it down to `path`, or undefined where nothing of that path is in the view. Of nested roots the deepest. */
-export function stepsTo(view: View, path: ByteString): Step[] | undefined {
-  const roots = [...view.list(MACHINE_NODE)].filter(({ name }) => path === name || path.startsWith(name === "/" ? "/" : `${name}/`));
-  roots.sort((a, b) => b.name.length - a.name.length);
-  for (const root of roots) {
-    const steps = stepsBelow(view, { path: root.name, entry: root }, path);
-    if (steps !== undefined) return steps;
-  }
-  return undefined;
-}
-
-function stepsBelow(view: View, root: Step, path: ByteString): Step[] | undefined {
-  const steps = [root];
-  const rest = path.slice(root.path.length).split("/");
-  for (const name of rest.filter((part) => part !== "") as ByteString[]) {
-    const above: Step = steps.at(-1)!;
-    const entry = view.lookup(above.entry.node, name);
-    if (entry === undefined) return undefined;
-    steps.push({ path: joinPath(above.path, name), entry });
-  }
-  return steps;
-}
 
 /** Makes folders above a target as they were recorded; their metadata follows when the target stands. */
 export class Parents {
@@ -48,17 +21,28 @@ export class Parents {
 
   /** `target` is a path of the view. Refuses a way that now leads through a symlink. */
   prepare(target: ByteString): void {
-    const steps = stepsTo(this.view, target);
-    if (steps === undefined) return;
-    for (const { path, entry } of steps.slice(0, -1)) {
+    for (const { path, node } of this.above(target)) {
       const stat = statOrNone(this.os, path);
       if (stat?.kind === "directory") continue;
-      if (stat !== undefined) throw refused(target, `'${path}' above it is no folder any more`);
-      const record = this.view.node(entry.node);
-      if (record === undefined || statOrNone(this.os, parentPath(path)) === undefined)
-        throw refused(target, `the folder above '${path}' is gone; make it first`);
+      if (stat !== undefined) throw refused(target, `'${displayOf(path)}' above it is no folder any more`);
+      const record = this.view.node(node);
+      if (record === undefined || statOrNone(this.os, parentPath(path)) === undefined) {
+        throw refused(target, `the folder above '${displayOf(path)}' is gone; make it first`);
+      }
       this.os.makeDirectory(path);
       this.made.push({ path, record });
+    }
+  }
+
+  /** The root and every folder below it, down to the one that holds `target`. */
+  private *above(target: ByteString): Generator<{ readonly path: ByteString; readonly node: NodeId }, void, undefined> {
+    const { root, rootPath } = resolvePath(this.view, target);
+    let [path, node] = [rootPath, root];
+    for (const name of target.slice(rootPath.length).split("/") as ByteString[]) {
+      if (name === "") continue;
+      yield { path, node };
+      path = joinPath(path, name);
+      node = this.view.lookup(node, name)?.node ?? node; // All of it is there: the path was resolved.
     }
   }
 

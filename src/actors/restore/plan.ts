@@ -93,15 +93,9 @@ export function isSameXattrs(wanted: readonly Xattr[], found: readonly Xattr[]):
 }
 
 function isSameShape(record: NodeRecord, existing: Stat): boolean {
-  switch (record.kind) {
-    case "file":
-      return existing.sizeBytes === record.sizeBytes;
-    case "character":
-    case "block":
-      return existing.rdev === record.rdev;
-    default:
-      return true;
-  }
+  if (record.kind === "file") return existing.sizeBytes === record.sizeBytes;
+  if (record.kind === "character" || record.kind === "block") return existing.rdev === record.rdev;
+  return true;
 }
 
 /** A mode that is safe to set: without its owner a set-id bit would lend the restoring user's rights to everyone. */

@@ -1,9 +1,8 @@
 /** Brings back what was deleted: restores it as it last was, to where it was, and never over anything that stands there now. */
-import { displayOf, RainbowError } from "../../core/index.ts";
 import type { ByteString, Clock, Os } from "../../core/index.ts";
+import { resolvePath } from "../../projections/index.ts";
 import type { View } from "../../projections/index.ts";
 import type { RestoreOutput } from "./items.ts";
-import { stepsTo } from "./parents.ts";
 import type { RestoreRequest } from "./request.ts";
 import { restore } from "./restore.ts";
 
@@ -22,12 +21,10 @@ export interface UndeleteRequest {
 /** As restore; throws NOT_FOUND where the view has no such path, and TARGET_REFUSED where something stands in its place. */
 export async function* undelete(request: UndeleteRequest): AsyncGenerator<RestoreOutput, void, undefined> {
   const { view, path } = request;
-  const last = stepsTo(view, path)?.at(-1);
-  if (last === undefined) throw new RainbowError("NOT_FOUND", `'${displayOf(path)}' was not there at r${view.revision}`, { path, revision: view.revision });
   yield* restore({
     os: request.os,
     view,
-    node: last.entry.node,
+    node: resolvePath(view, path).node,
     path,
     target: request.target ?? path,
     options: { overwrite: false, delete: false, dryRun: false, include: [], exclude: [] },
