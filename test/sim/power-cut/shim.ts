@@ -1,0 +1,34 @@
+/** Builds the recording library and runs programs of this repository under it. */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { hasCommand } from "../../support/skip.ts";
+
+const WRITER_MS_MAX = 120_000;
+
+/** The path of the built library, or why there is none. */
+export function buildShim(directory: string): { readonly library: string } | { readonly reason: string } {
+  const compiler = ["cc", "gcc", "clang"].find(hasCommand);
+  if (process.platform !== "linux") return { reason: "the preload library is for Linux" };
+  if (compiler === undefined) return { reason: "there is no C compiler" };
+  const library = join(directory, "shim.so");
+  const source = join(import.meta.dirname, "shim.c");
+  const built = spawnSync(compiler, ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", library, source, "-ldl", "-lpthread"], {
+    encoding: "utf8",
+  });
+  if (built.status !== 0) throw new Error(`the preload library does not compile: ${built.stderr}`);
+  return { library };
+}
+
+export interface Recorded {
+  readonly library: string;
+  /** Files below it are recorded. */
+  readonly root: string;
+  readonly log: string;
+}
+
+/** Runs one program to its end; throws where it fails. */
+export function runRecorded({ library, root, log }: Recorded, script: string, words: readonly string[]): void {
+  const env = { ...process.env, LD_PRELOAD: library, RAINBOW_SHIM_ROOT: root, RAINBOW_SHIM_LOG: log, UV_USE_IO_URING: "0" };
+  const child = spawnSync(process.execPath, [script, ...words], { env, encoding: "utf8", timeout: WRITER_MS_MAX });
+  if (child.status !== 0) throw new Error(`${script} ended with ${child.status ?? child.signal}: ${child.stdout}${child.stderr}`);
+}
