@@ -2,7 +2,9 @@
  * The addon's calls as native/binding/ has them, and its loading. Statuses are 0 or more for success and -errno for failure;
  * paths are ByteStrings.
  */
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ByteString } from "../../core/index.ts";
 
@@ -48,14 +50,23 @@ export interface Addon {
   readonly Watcher: new (fd: number) => AddonWatcher;
 }
 
-const ADDON_PATH = fileURLToPath(new URL("../../../native/build/Release/rainbow.node", import.meta.url));
-
 /** The addon, or why there is none, for people. */
 export function loadAddon(): Addon | string {
+  const path = addonPath();
+  if (path === undefined) return "the native addon is not built";
   try {
-    return createRequire(import.meta.url)(ADDON_PATH) as Addon;
+    return createRequire(import.meta.url)(path) as Addon;
   } catch (error) {
-    const isMissing = error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND";
-    return isMissing ? "the native addon is not built" : `the native addon does not load: ${error instanceof Error ? error.message : String(error)}`;
+    return `the native addon does not load: ${error instanceof Error ? error.message : String(error)}`;
   }
+}
+
+/** The built file in native/ of this checkout or package, found from above this file; undefined where it is not built. */
+function addonPath(): string | undefined {
+  const from = dirname(fileURLToPath(import.meta.url));
+  for (let folder = from; dirname(folder) !== folder; folder = dirname(folder)) {
+    const built = join(folder, "native", "build", "Release", "rainbow.node");
+    if (existsSync(built)) return built;
+  }
+  return undefined;
 }

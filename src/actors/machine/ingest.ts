@@ -1,0 +1,237 @@
+/**
+ * Ingest: the one appender of a machine's stream. Payload and its rows are made durable, then the events are appended, then the
+ * batch is acknowledged: an acknowledgement survives kill -9 and power loss. Batches are decided in the order of the calls and
+ * pipelined. After a failure nothing more is decided: the actor opens a new ingest, whose HostOpened shuts out appends still under
+ * way and which gives back the chunks that no event names.
+ */
+import { isRainbowError, RainbowError } from "../../core/index.ts";
+import type { AgentSession, Batch, BatchAcknowledged, Change, ChunkNumber, Clock, Epoch, HostLink, NewChunk, Revision } from "../../core/index.ts";
+import type { ChunkStore } from "../../dig/index.ts";
+import type { ChainedStream, ChunksStored, MachineEvent } from "../../events/index.ts";
+import { sameAsStored } from "./repeat.ts";
+import { judge, startEpoch } from "./state.ts";
+import type { MachineState } from "./state.ts";
+
+const REMEMBERED_BATCHES = 256; // An agent repeats only what it holds unacknowledged, which is far less.
+
+export interface Appended {
+  readonly revision: Revision;
+  readonly chainHash: Buffer;
+}
+
+export interface IngestOptions {
+  readonly machine: string;
+  readonly hashKey: Buffer;
+  readonly chain: ChainedStream;
+  readonly chunks: ChunkStore;
+  readonly clock: Clock;
+  readonly state: MachineState;
+  /** The stored events of [from, to], for answering a repeat. */
+  readonly readEvents: (from: Revision, to: Revision) => Promise<readonly MachineEvent[]>;
+  /** Called after each durable append. */
+  readonly onAppended: (revision: Revision) => void;
+  /** Called once, when nothing more can be decided. */
+  readonly onFailed: (cause: unknown) => void;
+}
+
+interface Numbered {
+  /** By index in the batch. */
+  readonly numbers: readonly ChunkNumber[];
+  readonly stored: ChunksStored | undefined;
+  readonly durable: Promise<void>;
+}
+
+export class Ingest implements HostLink {
+  private readonly options: IngestOptions;
+  private state: MachineState;
+  private session: AgentSession | undefined;
+  private nextSequence = 1;
+  private readonly recent = new Map<number, { readonly eventCount: number; readonly acknowledged: Promise<BatchAcknowledged> }>();
+  /** Resolves when everything decided so far was handed to the event store; never rejects. */
+  private handedOver: Promise<void> = Promise.resolve();
+  private failure: unknown;
+  /** Why the next batch found no room, until it does. */
+  private full: RainbowError | undefined;
+  private underWay = 0;
+  private idleWaiters: (() => void)[] = [];
+
+  constructor(options: IngestOptions) {
+    this.options = options;
+    this.state = options.state;
+  }
+
+  async openSession(): Promise<AgentSession> {
+    const { machine, hashKey } = this.options;
+    await this.idle();
+    const { last } = this.state;
+    const events = startEpoch(this.state);
+    await this.appendOwn(events, "session");
+    const epoch = (this.state.epoch + 1) as Epoch;
+    this.state = { ...this.state, epoch };
+    this.session = { machine, epoch, hashKey, ...(last === undefined ? {} : { last }) };
+    this.nextSequence = 1;
+    this.recent.clear();
+    return this.session;
+  }
+
+  /** See HostLink. DISK_FULL and QUOTA_FULL refuse the batch and leave the ingest open: the agent sends it again later. */
+  async send(batch: Batch): Promise<BatchAcknowledged> {
+    this.refuseWhenFailed();
+    if (this.session === undefined) throw new RainbowError("BATCH_REFUSED", "no session is open: open one first");
+    if (this.full !== undefined && batch.sequence > this.nextSequence) throw this.full; // It would leave out the one that found no room.
+    if (judge(batch, this.session, this.nextSequence) === "repeat") return await this.answerRepeat(batch);
+    return await this.decide(batch);
+  }
+
+  /** The host's own facts: snapshots, policy, enrolment. Durable when it resolves. */
+  async appendOwn(events: readonly MachineEvent[], correlation: string): Promise<Appended> {
+    const { chain, clock } = this.options;
+    this.refuseWhenFailed();
+    return await this.handOver(Promise.resolve(), () => chain.append(events, ownBatch(chain, clock, correlation)));
+  }
+
+  /** Resolves when every batch decided so far is durable or refused. */
+  async idle(): Promise<void> {
+    while (this.underWay > 0) await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
+  }
+
+  private decide(batch: Batch): Promise<BatchAcknowledged> {
+    const { chain, clock } = this.options;
+    refuseUnknownChunks(batch);
+    const { numbers, stored, durable } = this.storeOrRefuse(batch.chunks);
+    const events = eventsOf(batch.changes, numbers, stored);
+    const { agentTimeUs, monotonicUs, epoch, sequence } = batch;
+    this.nextSequence = sequence + 1;
+    const appended = this.handOver(durable, () =>
+      chain.append(events, { agentTimeUs, monotonicUs, hostTimeUs: clock.now(), epoch, sequence, correlation: "" }),
+    );
+    const acknowledged = appended.then(({ revision, chainHash }) => {
+      this.state = { epoch, last: { epoch, sequence, revision, agentTimeUs } };
+      return { epoch, sequence, revision, chainHash };
+    });
+    acknowledged.catch(() => undefined); // send() answers it; a remembered batch must not count as unhandled beside it.
+    this.recent.set(sequence, { eventCount: events.length, acknowledged });
+    this.recent.delete(sequence - REMEMBERED_BATCHES);
+    return acknowledged;
+  }
+
+  private storeOrRefuse(chunks: readonly NewChunk[]): Numbered {
+    this.full = undefined;
+    try {
+      return this.storeChunks(chunks);
+    } catch (error) {
+      if (isRainbowError(error, "DISK_FULL", "QUOTA_FULL")) this.full = error;
+      throw error;
+    }
+  }
+
+  /** Finds what dedup knows and stores the rest, each content once. */
+  private storeChunks(chunks: readonly NewChunk[]): Numbered {
+    const fresh: NewChunk[] = [];
+    const freshIndexes = new Map<string, number>();
+    const places = chunks.map((chunk): { known: ChunkNumber } | { fresh: number } => {
+      const key = chunk.hash.toString("latin1");
+      const again = freshIndexes.get(key);
+      if (again !== undefined) return { fresh: again };
+      const known = this.options.chunks.find(chunk.hash);
+      if (known !== undefined) return { known };
+      freshIndexes.set(key, fresh.length);
+      return { fresh: fresh.push(chunk) - 1 };
+    });
+    if (fresh.length === 0)
+      return { numbers: places.map((place) => ("known" in place ? place.known : (0 as ChunkNumber))), stored: undefined, durable: Promise.resolve() };
+    const { first, durable } = this.options.chunks.store(fresh);
+    const numbers = places.map((place) => ("known" in place ? place.known : ((first + place.fresh) as ChunkNumber)));
+    return { numbers, durable, stored: { type: "ChunksStored", first, chunks: fresh.map(({ hash, lengthBytes }) => ({ hash, lengthBytes })) } };
+  }
+
+  /** Hands an append to the store once `ready` and after everything before it; the outcome is not waited for by the next one. */
+  private async handOver(ready: Promise<void>, append: () => Promise<Appended>): Promise<Appended> {
+    this.underWay += 1;
+    const before = this.handedOver;
+    const handed = (async (): Promise<{ readonly outcome: Promise<Appended> }> => {
+      await Promise.allSettled([before, ready]);
+      await ready;
+      this.refuseWhenFailed();
+      return { outcome: append() };
+    })();
+    this.handedOver = handed.then(
+      () => undefined,
+      () => undefined,
+    );
+    try {
+      const appended = await (await handed).outcome;
+      this.options.onAppended(appended.revision);
+      return appended;
+    } catch (error) {
+      this.fail(error);
+      throw error;
+    } finally {
+      this.underWay -= 1;
+      if (this.underWay === 0) this.idleWaiters.splice(0).forEach((wake) => wake());
+    }
+  }
+
+  private fail(error: unknown): void {
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.options.onFailed(error);
+  }
+
+  private refuseWhenFailed(): void {
+    if (this.failure === undefined) return;
+    throw new RainbowError("BATCH_REFUSED", "the host is opening this machine anew after a failure: send again in a new session", {}, this.failure);
+  }
+
+  private async answerRepeat(batch: Batch): Promise<BatchAcknowledged> {
+    const before = this.recent.get(batch.sequence);
+    if (before !== undefined) {
+      const acknowledged = await before.acknowledged;
+      const events = await this.options.readEvents((acknowledged.revision - before.eventCount + 1) as Revision, acknowledged.revision as Revision);
+      if (sameAsStored(batch, events, (chunk) => this.options.chunks.describe(chunk).hash)) return acknowledged;
+    }
+    throw new RainbowError("BATCH_REFUSED", `batch ${batch.sequence} was sent before with other content: open a new session and reconcile`, {
+      epoch: batch.epoch,
+      sequence: batch.sequence,
+    });
+  }
+}
+
+/** Every extent lies in a chunk of its batch, or nothing of the batch is taken. */
+function refuseUnknownChunks(batch: Batch): void {
+  for (const change of batch.changes) {
+    if (change.type !== "ExtentsWritten") continue;
+    for (const { chunk, chunkOffset, length } of change.extents) {
+      const chunkBytes = batch.chunks[chunk]?.lengthBytes ?? -1;
+      if (length > 0 && chunkOffset >= 0 && chunkOffset + length <= chunkBytes) continue;
+      throw new RainbowError(
+        "BATCH_REFUSED",
+        `an extent of node ${change.node} lies outside of its chunk ${chunk} (${batch.chunks.length} came with the batch)`,
+        {
+          node: change.node,
+          sequence: batch.sequence,
+        },
+      );
+    }
+  }
+}
+
+/** Metadata of a batch of the host's own: epoch 0, and its first revision as sequence, so that event ids never repeat. */
+export function ownBatch(chain: ChainedStream, clock: Clock, correlation: string): Parameters<ChainedStream["append"]>[1] {
+  const now = clock.now();
+  return { agentTimeUs: now, hostTimeUs: now, monotonicUs: clock.monotonicUs(), epoch: 0 as Epoch, sequence: chain.head.revision + 1, correlation };
+}
+
+/** The batch's facts as events: new chunks first, extents with the host's numbers. */
+export function eventsOf(changes: readonly Change[], numbers: readonly ChunkNumber[], stored: ChunksStored | undefined): MachineEvent[] {
+  const events: MachineEvent[] = stored === undefined ? [] : [stored];
+  for (const change of changes) {
+    if (change.type !== "ExtentsWritten") {
+      events.push(change);
+      continue;
+    }
+    const extents = change.extents.map(({ offset, length, chunk, chunkOffset }) => ({ offset, length, chunk: numbers[chunk]!, chunkOffset }));
+    events.push({ ...change, extents });
+  }
+  return events;
+}

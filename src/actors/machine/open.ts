@@ -1,0 +1,154 @@
+/**
+ * Opening a machine: enrol it where it is new, read the end of its stream, shut out appends of before by HostOpened, let the
+ * projection catch up, and give back chunks that no event names. Only then is a batch taken.
+ */
+import { RainbowError } from "../../core/index.ts";
+import type { Clock, Epoch, Random, Revision } from "../../core/index.ts";
+import type { Dig } from "../../dig/index.ts";
+import { ChainedStream, decodeEvent } from "../../events/index.ts";
+import type { EventStore, MachineEnrolled } from "../../events/index.ts";
+import { DigTreeProjection } from "../../projections/index.ts";
+import { Ingest, ownBatch } from "./ingest.ts";
+import { evolve, INITIAL_STATE } from "./state.ts";
+import type { MachineState } from "./state.ts";
+
+const PAGE_EVENTS = 256; // The newest agent batch is nearly always among the last events.
+
+export interface OpenMachineOptions {
+  /** UUID of the machine; its stream is `machine-<uuid>`. */
+  readonly machine: string;
+  readonly label: string;
+  readonly version: string;
+  readonly store: EventStore;
+  /** Opens the machine's data file, making it where the machine is new. */
+  readonly openDig: (hashKey: Buffer, isNew: boolean) => Promise<Dig>;
+  /** Serves readers alone until something is written: nothing is appended by opening. */
+  readonly quiet: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Replaying a long tail at start: batches done so far. */
+  readonly onReplay: (revision: Revision, head: Revision) => void;
+  readonly onFailed: (cause: unknown) => void;
+}
+
+export interface OpenedMachine {
+  readonly machine: string;
+  readonly stream: string;
+  readonly hashKey: Buffer;
+  readonly dig: Dig;
+  readonly projection: DigTreeProjection;
+  /** The appender. Made at open, or at the first call where the machine was opened quietly. */
+  readonly ingest: () => Promise<Ingest>;
+  /** Resolves when every batch decided so far is durable or refused. */
+  readonly idle: () => Promise<void>;
+}
+
+export function streamOf(machine: string): string {
+  return `machine-${machine}`;
+}
+
+/** The machine's first event; undefined where it was never enrolled. */
+export async function enrolmentOf(store: EventStore, machine: string): Promise<MachineEnrolled | undefined> {
+  const stream = streamOf(machine);
+  const info = await store.info(stream);
+  if (info.headRevision < 0) return undefined;
+  const [first] = await store.read(stream, { maxCount: 1 });
+  const event = first === undefined ? undefined : decodeEvent(first).event;
+  if (event?.type !== "MachineEnrolled") {
+    throw new RainbowError(
+      "STORE_CORRUPT",
+      `stream ${stream} does not begin with MachineEnrolled: the event store belongs to something else, or its start was lost`,
+      { stream },
+    );
+  }
+  return event;
+}
+
+export async function openMachine(options: OpenMachineOptions): Promise<OpenedMachine> {
+  const { machine, store, clock } = options;
+  const stream = streamOf(machine);
+  const enrolled = await enrolmentOf(store, machine);
+  const hashKey = enrolled === undefined ? options.random.bytes(32) : Buffer.from(enrolled.hashKey, "hex");
+  const dig = await options.openDig(hashKey, enrolled === undefined);
+  try {
+    const chain = await ChainedStream.open(store, stream);
+    if (enrolled === undefined) {
+      await chain.append(
+        [{ type: "MachineEnrolled", machine, label: options.label, hashKey: hashKey.toString("hex"), dataFile: dig.uuid }],
+        ownBatch(chain, clock, "enrolment"),
+      );
+    }
+    const projection = await DigTreeProjection.open({ store, stream, dig, clock });
+    await projection.catchUp(options.onReplay);
+    let ingest: Promise<Ingest> | undefined;
+    const opened: OpenedMachine = {
+      ...{ machine, stream, hashKey, dig, projection },
+      ingest: () => (ingest ??= openIngest(options, opened, chain)),
+      idle: async () => (await ingest)?.idle(),
+    };
+    if (!options.quiet) await opened.ingest();
+    return opened;
+  } catch (error) {
+    await dig.close();
+    throw error;
+  }
+}
+
+/** Shuts out appends of before, gives back chunks that no event names, and takes batches from here on. */
+async function openIngest(options: OpenMachineOptions, { machine, stream, hashKey, dig, projection }: OpenedMachine, chain: ChainedStream): Promise<Ingest> {
+  const { store, clock } = options;
+  const state = await foldEnd(store, stream);
+  await chain.append([{ type: "HostOpened", version: options.version }], ownBatch(chain, clock, "start"));
+  projection.follow(chain.head.revision);
+  await projection.projected(chain.head.revision);
+  await dig.chunks.giveBack(projection.nextChunk());
+  return new Ingest({
+    machine,
+    hashKey,
+    chain,
+    chunks: dig.chunks,
+    clock,
+    state,
+    readEvents: (from, to) => readEvents(store, stream, from, to),
+    onAppended: (revision) => projection.follow(revision),
+    onFailed: options.onFailed,
+  });
+}
+
+/** Lets decided batches end, builds the last tree and closes the data file. */
+export async function closeMachine(opened: OpenedMachine | undefined): Promise<void> {
+  if (opened === undefined) return;
+  await opened.idle();
+  try {
+    await opened.projection.close();
+  } finally {
+    await opened.dig.close();
+  }
+}
+
+/** Reads the stream backwards until an agent's batch tells the newest epoch and sequence. */
+export async function foldEnd(store: EventStore, stream: string): Promise<MachineState> {
+  let { headRevision: from } = await store.info(stream);
+  let state = INITIAL_STATE;
+  while (from >= 0 && state.last === undefined) {
+    const page = await store.read(stream, { direction: "backwards", from, maxCount: PAGE_EVENTS });
+    if (page.length === 0) break;
+    for (const stored of page) {
+      const older = evolve(INITIAL_STATE, decodeEvent(stored));
+      state = { epoch: Math.max(state.epoch, older.epoch) as Epoch, last: state.last ?? older.last };
+    }
+    from = (page.at(-1)!.revision - 1) as Revision;
+  }
+  return state;
+}
+
+async function readEvents(store: EventStore, stream: string, from: Revision, to: Revision): Promise<ReturnType<typeof decodeEvent>["event"][]> {
+  const events = [];
+  for (let next = from; next <= to;) {
+    const page = await store.read(stream, { from: next, maxCount: Math.min(10_000, to - next + 1) });
+    if (page.length === 0) break;
+    events.push(...page.map((stored) => decodeEvent(stored).event));
+    next = (page.at(-1)!.revision + 1) as Revision;
+  }
+  return events;
+}

@@ -1,0 +1,82 @@
+/**
+ * The sending loop: pulls batches from capture, keeps a window of them under way, and reports acknowledgements in order. A full disk
+ * or quota holds the window back and tries again; anything else ends the session.
+ */
+import { isRainbowError } from "../../core/index.ts";
+import type { Batch, BatchAcknowledged, Clock, HostLink } from "../../core/index.ts";
+import type { Capture } from "../../capture/index.ts";
+
+const WINDOW_BATCHES = 8; // 8 batches of about 1 MiB hide the latency of a group commit and stay far below the agent's memory limit.
+const FULL_RETRY_MS = 2000;
+
+/** One call of capture.next() at a time, also across sessions: a call that a lost session left open is taken up by the next one. */
+export class BatchSource {
+  private readonly capture: Capture;
+  private open: Promise<Batch | undefined> | undefined;
+
+  constructor(capture: Capture) {
+    this.capture = capture;
+  }
+
+  /** The next batch, or undefined as soon as `interrupted` resolves; the batch then waits for the next caller. */
+  async nextUnless(interrupted: Promise<void>): Promise<Batch | undefined> {
+    const open = (this.open ??= this.capture.next());
+    const first = await Promise.race([open.then((batch) => ({ batch })), interrupted.then(() => undefined)]);
+    if (first !== undefined) this.open = undefined;
+    return first?.batch;
+  }
+}
+
+export interface SendOptions {
+  readonly capture: Capture;
+  readonly source: BatchSource;
+  readonly epoch: number;
+  readonly link: HostLink;
+  readonly clock: Clock;
+  /** Aborted when the process ends and what finds no room is given up (the next start reconciles it). */
+  readonly signal: AbortSignal;
+  readonly onAcknowledged: (ack: BatchAcknowledged) => void;
+  /** Called with the reason while the host has no room, and with undefined when it has again. */
+  readonly onFull: (cause: unknown) => void;
+}
+
+/** Resolves when capture has stopped and everything it held is acknowledged; rejects when the session is lost. */
+export async function sendBatches(options: SendOptions): Promise<void> {
+  const failed = Promise.withResolvers<void>();
+  let failure: { readonly cause: unknown } | undefined;
+  let noted: Promise<void> = Promise.resolve();
+  const underWay = new Set<Promise<void>>();
+  while (failure === undefined) {
+    const batch = await options.source.nextUnless(failed.promise);
+    if (batch === undefined) break;
+    if (batch.epoch !== options.epoch) continue; // Cut for a session that was lost; capture reconciles what it held.
+    noted = Promise.all([noted, sendOne(options, batch)]).then(async ([, ack]) => {
+      await options.capture.acknowledged(ack);
+      options.onAcknowledged(ack);
+    });
+    const done = noted.catch((cause: unknown) => {
+      failure ??= { cause };
+      failed.resolve();
+    });
+    underWay.add(done);
+    void done.then(() => underWay.delete(done));
+    while (underWay.size >= WINDOW_BATCHES && failure === undefined) await Promise.race(underWay);
+  }
+  await Promise.all(underWay);
+  if (failure !== undefined) throw failure.cause;
+}
+
+/** Sends a batch until there is room for it; the ones after it are refused for the same reason meanwhile, and wait likewise. */
+async function sendOne({ link, clock, onFull, signal }: SendOptions, batch: Batch): Promise<BatchAcknowledged> {
+  for (let waited = false; ; waited = true) {
+    try {
+      const acknowledged = await link.send(batch);
+      if (waited) onFull(undefined);
+      return acknowledged;
+    } catch (error) {
+      if (!isRainbowError(error, "DISK_FULL", "QUOTA_FULL") || signal.aborted) throw error;
+      onFull(error);
+      await clock.sleep(FULL_RETRY_MS, signal);
+    }
+  }
+}

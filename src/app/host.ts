@@ -1,0 +1,221 @@
+/**
+ * The host in this process: stores, machine actor and, where it protects, capture and upload, composed and closed in order.
+ * Everything that reads or changes a machine goes through the machine actor's current opening.
+ */
+import { join } from "node:path";
+import { filter, firstValueFrom } from "rxjs";
+import { createActor, fromPromise, waitFor } from "xstate";
+import type { Actor } from "xstate";
+import { captureActor } from "../actors/capture/index.ts";
+import { hostActor } from "../actors/host/index.ts";
+import { closeMachine, machineActor, openMachine } from "../actors/machine/index.ts";
+import type { OpenedMachine } from "../actors/machine/index.ts";
+import { BatchSource, sendBatches, uploadActor } from "../actors/upload/index.ts";
+import type { Capture } from "../capture/index.ts";
+import { RainbowError } from "../core/index.ts";
+import type { BatchAcknowledged, Clock, HostLink, Random, Revision } from "../core/index.ts";
+import type { Dig } from "../dig/index.ts";
+import type { EventStore } from "../events/index.ts";
+import { LiveState } from "./status.ts";
+
+export interface HostOptions {
+  readonly directory: string;
+  readonly machine: string;
+  readonly label: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly openStore: () => Promise<EventStore>;
+  readonly openDig: (directory: string, hashKey: Buffer, isNew: boolean) => Promise<Dig>;
+  /** Absent: nothing is captured, people's commands alone are served. */
+  readonly capture?: Capture;
+  readonly onReplay: (revision: number, head: number) => void;
+}
+
+export class Host {
+  readonly live = new LiveState();
+  readonly captureState = createActor(captureActor);
+  private readonly options: HostOptions;
+  private readonly host: Actor<ReturnType<Host["hostLogic"]>>;
+  private readonly stopping = new AbortController();
+  private store: EventStore | undefined;
+  private machine: Actor<ReturnType<Host["machineLogic"]>> | undefined;
+  private upload: Actor<ReturnType<Host["uploadLogic"]>> | undefined;
+  private stopListening: () => void = () => undefined;
+
+  constructor(options: HostOptions) {
+    this.options = options;
+    this.host = createActor(this.hostLogic());
+  }
+
+  /** Resolves when the machine serves; rejects with the reason where it cannot be opened (everything is closed again then). */
+  async start(): Promise<void> {
+    this.captureState.start();
+    this.host.start();
+    const reached = await waitFor(this.host, (snapshot) => snapshot.matches("running") || snapshot.status === "done", { timeout: Number.POSITIVE_INFINITY });
+    if (reached.status === "done") throw reached.context.failure;
+  }
+
+  /** Drains and closes; a second call while draining skips the wait. Rejects where closing failed. */
+  async close(): Promise<void> {
+    this.host.send({ type: "CLOSE" });
+    const reached = await waitFor(this.host, (snapshot) => snapshot.status === "done", { timeout: Number.POSITIVE_INFINITY });
+    if (reached.matches("failed") && reached.context.failure !== undefined) throw reached.context.failure;
+  }
+
+  /** The machine as it is open now. BUSY while it is being opened anew. */
+  opened(): OpenedMachine {
+    const snapshot = this.machine?.getSnapshot();
+    const opened = snapshot?.context.opened;
+    if (opened !== undefined) return opened;
+    throw new RainbowError("BUSY", "the host is opening its stores: ask again in a moment", {}, snapshot?.context.failure);
+  }
+
+  get eventStore(): EventStore {
+    if (this.store === undefined) throw new RainbowError("BUSY", "the event store is not open");
+    return this.store;
+  }
+
+  private hostLogic() {
+    return hostActor.provide({
+      actors: {
+        open: fromPromise(() => this.open()),
+        drain: fromPromise(() => this.drain()),
+        close: fromPromise(() => this.closeStores()),
+      },
+    });
+  }
+
+  private machineLogic() {
+    const { options } = this;
+    return machineActor.provide({
+      actors: {
+        open: fromPromise(() =>
+          openMachine({
+            machine: options.machine,
+            label: options.label,
+            version: options.version,
+            quiet: options.capture === undefined,
+            store: this.eventStore,
+            openDig: (hashKey, isNew) => options.openDig(join(options.directory, "machines", options.machine), hashKey, isNew),
+            clock: options.clock,
+            random: options.random,
+            onReplay: options.onReplay,
+            onFailed: (cause) => this.machine?.send({ type: "INGEST_FAILED", cause }),
+          }),
+        ),
+        close: fromPromise(({ input }: { input: OpenedMachine | undefined }) => closeMachine(input)),
+      },
+    });
+  }
+
+  private uploadLogic() {
+    const { capture, clock } = this.options;
+    if (capture === undefined) throw new RainbowError("USAGE", "this host captures nothing");
+    const source = new BatchSource(capture);
+    let epoch = 0;
+    return uploadActor.provide({
+      actors: {
+        connect: fromPromise(async () => {
+          const session = await (await this.opened().ingest()).openSession();
+          epoch = session.epoch;
+          await capture.start(session);
+        }),
+        send: fromPromise(async () => {
+          await sendBatches({
+            capture,
+            source,
+            epoch,
+            clock,
+            link: await this.link(),
+            signal: this.stopping.signal,
+            onAcknowledged: (ack) => this.acknowledged(ack),
+            onFull: (cause) => this.block(cause),
+          });
+        }),
+      },
+    });
+  }
+
+  /** Sends to the opening of the moment; counts what is under way. */
+  private async link(): Promise<HostLink> {
+    const ingest = await this.opened().ingest();
+    const { unacknowledged } = this.live;
+    return {
+      openSession: () => ingest.openSession(),
+      send: async (batch) => {
+        unacknowledged.next(unacknowledged.value + 1);
+        try {
+          return await ingest.send(batch);
+        } finally {
+          unacknowledged.next(unacknowledged.value - 1);
+        }
+      },
+    };
+  }
+
+  private acknowledged({ epoch, sequence, revision }: BatchAcknowledged): void {
+    this.live.head.next({ epoch, sequence, revision });
+  }
+
+  /** Resolves with the revision of the newest batch once the batch `sequence` of the present session is durable; 0: whatever there is. */
+  async acknowledgedThrough(sequence: number): Promise<Revision> {
+    if (sequence === 0) return (await this.eventStore.info(this.opened().stream)).headRevision;
+    const reached = await firstValueFrom(this.live.head.pipe(filter((head) => head.sequence >= sequence)));
+    return reached.revision as Revision;
+  }
+
+  private block(cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : "";
+    this.live.blockedBy.next(reason);
+    this.captureState.send(reason === "" ? { type: "UNBLOCKED" } : { type: "BLOCKED", reason });
+  }
+
+  private async open(): Promise<void> {
+    this.store = await this.options.openStore();
+    this.machine = createActor(this.machineLogic());
+    this.machine.start();
+    const reached = await waitFor(this.machine, (snapshot) => snapshot.matches("serving") || snapshot.matches("broken"), { timeout: Number.POSITIVE_INFINITY });
+    if (reached.matches("broken")) throw reached.context.failure;
+    this.machine.subscribe((snapshot) => {
+      if (snapshot.matches("broken")) this.host.send({ type: "BROKEN", cause: snapshot.context.failure });
+    });
+    this.startUpload();
+  }
+
+  private startUpload(): void {
+    const { capture } = this.options;
+    if (capture === undefined) return;
+    this.stopListening = capture.onStatus((status) => {
+      this.live.capture.next(status);
+      this.captureState.send({ type: "STATUS", status });
+    });
+    this.upload = createActor(this.uploadLogic());
+    this.upload.start();
+  }
+
+  private async drain(): Promise<void> {
+    await this.options.capture?.stop();
+    this.upload?.send({ type: "DRAIN" });
+    if (this.upload !== undefined) await waitFor(this.upload, (snapshot) => snapshot.status === "done", { timeout: Number.POSITIVE_INFINITY });
+  }
+
+  private async closeStores(): Promise<void> {
+    this.stopping.abort();
+    this.stopListening();
+    await this.options.capture?.stop();
+    if (this.machine !== undefined) {
+      this.machine.send({ type: "CLOSE" });
+      await waitFor(this.machine, (snapshot) => snapshot.status === "done", { timeout: Number.POSITIVE_INFINITY });
+    }
+    this.upload?.stop();
+    await this.store?.close();
+    this.captureState.send({ type: "STOP" });
+  }
+
+  /** The first session is open: capture runs. Rejects where the host closes before. */
+  async capturing(): Promise<void> {
+    if (this.upload === undefined) return;
+    await waitFor(this.upload, (snapshot) => snapshot.matches("sending") || snapshot.status === "done", { timeout: Number.POSITIVE_INFINITY });
+  }
+}

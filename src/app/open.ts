@@ -1,0 +1,131 @@
+/**
+ * Composition: a data directory, its stores, the actors over them and the table of operations. Adapters are made here and nowhere
+ * else; what is below gets plain values.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { createCapture } from "../capture/index.ts";
+import type { Capture } from "../capture/index.ts";
+import { openMemoryRows } from "../capture/lmdb/index.ts";
+import { byteStringOfText, RainbowError } from "../core/index.ts";
+import type { ByteString, Clock, Disk, Os, Random } from "../core/index.ts";
+import { openDig } from "../dig/index.ts";
+import type { Dig } from "../dig/index.ts";
+import { openLmdbControl } from "../dig/lmdb/index.ts";
+import { openLmdbEventStore } from "../events/lmdb/index.ts";
+import { openDataDirectory } from "./data-directory.ts";
+import type { DataDirectory } from "./data-directory.ts";
+import { Host } from "./host.ts";
+import { forgetNotedRoots, readNotedRoots } from "./noted-roots.ts";
+import type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
+import { operationsOf } from "./operations/index.ts";
+import { chooseOs, openDisk } from "./os/index.ts";
+
+const QUOTA_SHARE = 0.2; // Of the disk, unless a policy says otherwise.
+const QUOTA_BYTES_MIN = 64 << 20;
+
+interface Agent {
+  readonly capture: Capture;
+  close(): Promise<void>;
+}
+
+interface Parts {
+  readonly os: Os;
+  readonly disk: Disk;
+  readonly directory: DataDirectory;
+}
+
+/** Opens, and with mode "protect" captures from here on. Errors name what to do; everything is closed again then. */
+export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRainbow> {
+  const { clock, random, mode } = options;
+  process.umask(0o077);
+  const { os, reason } = chooseOs();
+  const directory = openDataDirectory({ path: options.dataDirectory, create: options.create, forWriting: mode === "protect", os, clock, random });
+  try {
+    const parts: Parts = { os, disk: openDisk(os), directory };
+    const agent = mode === "protect" ? makeCapture(parts, options) : undefined;
+    const capture = agent?.capture;
+    const host = new Host({ ...hostOptions(parts, options), ...(capture === undefined ? {} : { capture }) });
+    await host.start();
+    directory.markComplete();
+    await host.capturing();
+    if (capture !== undefined) await takeOverNotes(host, capture, directory.path);
+    const { machine, label } = directory.format;
+    const operations = operationsOf({ host, capture, os, disk: parts.disk, clock, dataDirectory: directory.path, machine, label, version: options.version });
+    const warnings =
+      os.lacks.length === 0 ? directory.warnings : [...directory.warnings, `without the addon these are not kept: ${os.lacks.join(", ")} (${reason})`];
+    return { operations, warnings, close: () => closeAll(host, agent, directory) };
+  } catch (error) {
+    directory.close();
+    throw error;
+  }
+}
+
+async function closeAll(host: Host, agent: Agent | undefined, directory: DataDirectory): Promise<void> {
+  try {
+    await host.close();
+    await agent?.close();
+  } finally {
+    directory.close();
+  }
+}
+
+function hostOptions({ disk, directory }: Parts, options: OpenRainbowOptions): Omit<ConstructorParameters<typeof Host>[0], "capture"> {
+  const { machine, label } = directory.format;
+  return {
+    directory: directory.path,
+    machine,
+    label,
+    version: options.version,
+    clock: options.clock,
+    random: options.random,
+    openStore: () => openLmdbEventStore({ path: join(directory.path, "events.lmdb"), create: !directory.format.complete }),
+    openDig: (path, hashKey, isNew) => openMachineDig(disk, path, hashKey, isNew && !directory.format.complete ? options.random.uuid() : undefined),
+    onReplay: () => undefined,
+  };
+}
+
+function openMachineDig(disk: Disk, directory: string, hashKey: Buffer, newUuid: string | undefined): Promise<Dig> {
+  const create = newUuid === undefined ? {} : { create: { uuid: newUuid, quotaBytes: quotaOf(disk, directory) } };
+  return openDig({ disk, directory, hashKey, control: openLmdbControl, ...create });
+}
+
+function quotaOf(disk: Disk, directory: string): number {
+  disk.makeDirectory(directory);
+  return Math.max(QUOTA_BYTES_MIN, Math.floor(disk.freeBytes(directory) * QUOTA_SHARE));
+}
+
+/** The agent's side: its memory, and capture over it. */
+function makeCapture({ os, directory }: Parts, { clock, random }: { clock: Clock; random: Random }): Agent {
+  const own = join(directory.path, "agent");
+  mkdirSync(own, { recursive: true, mode: 0o700 });
+  const memory = openMemoryRows(byteStringOfText(own));
+  const capture = createCapture({
+    ...{ os, clock, random, store: memory, homes: homesOf() },
+    directory: byteStringOfText(own),
+    dataDirectory: byteStringOfText(directory.path),
+  });
+  return { capture, close: () => memory.close() };
+}
+
+/** Whose `.cache` is left out by default. */
+function homesOf(): ByteString[] {
+  const home = process.env["HOME"];
+  return home === undefined || home === "" ? [] : [byteStringOfText(home)];
+}
+
+/** Folders that were added or removed while nothing ran. */
+async function takeOverNotes(host: Host, capture: Capture, directory: string): Promise<void> {
+  const noted = readNotedRoots(directory);
+  if (noted.length === 0) return;
+  for (const { path, options } of noted) {
+    try {
+      if (options === undefined) await capture.removeRoot(path);
+      else await capture.addRoot(path, options);
+    } catch (error) {
+      if (!(error instanceof RainbowError)) throw error;
+      host.live.blockedBy.next(error.message);
+    }
+  }
+  forgetNotedRoots(directory);
+}

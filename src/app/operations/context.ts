@@ -1,0 +1,17 @@
+/** What the operations are answered from. */
+import type { Capture } from "../../capture/index.ts";
+import type { Clock, Disk, Os } from "../../core/index.ts";
+import type { Host } from "../host.ts";
+
+export interface OperationsContext {
+  readonly host: Host;
+  /** Absent where nothing is captured: a command opened the data directory by itself. */
+  readonly capture: Capture | undefined;
+  readonly os: Os;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly dataDirectory: string;
+  readonly machine: string;
+  readonly label: string;
+  readonly version: string;
+}

@@ -1,0 +1,24 @@
+/** The table of operations over an open host: what people ask, answered from views, history and the stores. */
+export { operationsOf } from "./table.ts";
+export type { OperationsContext } from "./context.ts";
+export type { ByteString, GapReason, LeftOut, NodeKind, RootOptions, RootStatus, ScanProgress } from "./imports.ts";
+export type {
+  AsOf,
+  AsOfItem,
+  DeletedItem,
+  DiffItem,
+  Entry,
+  EntryItem,
+  EventItem,
+  FlushAnswer,
+  InstantWords,
+  Operations,
+  ProblemItem,
+  ProgressItem,
+  RestoreItem,
+  RestoreRequest,
+  RestoreSummary,
+  SnapshotEntry,
+  StatusAnswer,
+  VersionItem,
+} from "./types.ts";

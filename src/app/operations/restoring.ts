@@ -1,0 +1,70 @@
+/** Restore and undelete: an instant's view handed to the restore actor, with the notes a person needs to take it back. */
+import { restore, undelete } from "../../actors/restore/index.ts";
+import type { RestoreOutput } from "../../actors/restore/index.ts";
+import { displayOf, RainbowError } from "../../core/index.ts";
+import type { OperationsContext } from "./context.ts";
+import { touching, viewAt } from "./instants.ts";
+import { placeAt } from "./places.ts";
+import { newestDeletion } from "./deletions.ts";
+import type { AsOfItem, Operations, ProgressItem, RestoreItem, RestoreRequest, RestoreSummary } from "./types.ts";
+
+type Items = AsyncGenerator<AsOfItem | ProgressItem | RestoreItem | RestoreSummary>;
+
+export function restoring(context: OperationsContext): Pick<Operations, "restore" | "undelete"> {
+  return {
+    restore: (request) => restoreItems(context, request),
+    undelete: (request) => undeleteItems(context, request),
+  };
+}
+
+async function* restoreItems(context: OperationsContext, request: RestoreRequest): Items {
+  const { os, clock } = context;
+  const undoRevision = request.inPlace ? await presentRevision(context) : undefined;
+  const { view, place, asOf } = await placeAt(context, request);
+  try {
+    yield { type: "as-of", ...asOf };
+    const { overwrite, dryRun, include, exclude } = request;
+    const outputs = restore({
+      ...{ os, clock, view, node: place.node, path: place.path, target: request.target },
+      options: { overwrite: overwrite || request.inPlace, delete: request.delete, dryRun, include, exclude },
+      keep: (path) => context.capture?.why(path)?.why,
+    });
+    for await (const output of outputs) yield withUndo(output, undoRevision);
+  } finally {
+    view.close();
+  }
+}
+
+function withUndo(output: RestoreOutput, undoRevision: number | undefined): ProgressItem | RestoreItem | RestoreSummary {
+  return output.type === "summary" && undoRevision !== undefined ? { ...output, undoRevision } : output;
+}
+
+/** What is there now, made durable first, so that an in-place restore can be taken back. */
+async function presentRevision({ capture, host }: OperationsContext): Promise<number> {
+  if (capture === undefined) {
+    throw new RainbowError(
+      "NOT_RUNNING",
+      "an in-place restore first stores what is there now, so that it can be taken back: start Rainbow with 'rainbow up', or restore to another place",
+    );
+  }
+  const report = await capture.flush(false);
+  return await host.acknowledgedThrough(report.sequence);
+}
+
+async function* undeleteItems(context: OperationsContext, request: Parameters<Operations["undelete"]>[0]): Items {
+  const { os, clock, host } = context;
+  const opened = host.opened();
+  const deleted = await newestDeletion(opened, request.path);
+  if (deleted === undefined) {
+    throw new RainbowError("NOT_FOUND", `no deletion of '${displayOf(request.path)}' is known: 'rainbow deleted' lists what was`, {
+      path: displayOf(request.path),
+    });
+  }
+  const { view, asOf } = await viewAt(opened, { kind: "revision", revision: deleted.lastRevision });
+  try {
+    yield { type: "as-of", ...touching(asOf, view, deleted.node) };
+    for await (const output of undelete({ os, clock, view, path: request.path, target: request.target })) yield output;
+  } finally {
+    view.close();
+  }
+}

@@ -1,0 +1,70 @@
+/** The whole table: reading operations are put together here from views; the others come from their files. */
+import type { View } from "../../projections/index.ts";
+import { caring } from "./caring.ts";
+import type { OperationsContext } from "./context.ts";
+import { history } from "./history.ts";
+import { resolveInstant } from "./instants.ts";
+import { placeAt } from "./places.ts";
+import type { Place, Question } from "./places.ts";
+import { protecting } from "./protecting.ts";
+import { largestFolders } from "./largest.ts";
+import { bytesOfFile, entryOf, find, list } from "./reading.ts";
+import { restoring } from "./restoring.ts";
+import type { AsOfItem, Operations } from "./types.ts";
+
+const SLICE_ITEMS = 256; // Others get their turn after so many.
+
+export function operationsOf(context: OperationsContext): Operations {
+  return { ...protecting(context), ...reading(context), ...history(context), ...restoring(context), ...caring(context) };
+}
+
+type Reading = Pick<Operations, "instant" | "stat" | "list" | "find" | "read" | "largest">;
+
+function reading(context: OperationsContext): Reading {
+  const { host } = context;
+  return {
+    instant: async ({ at }) => (await resolveInstant(host.opened(), at)).asOf,
+    stat: async (request) => {
+      const { view, place, asOf } = await placeAt(context, request);
+      try {
+        return { asOf, entry: entryOf(view, place) };
+      } finally {
+        view.close();
+      }
+    },
+    list: (request) => answers(context, request, (view, place) => list(view, place, request.depthMax)),
+    find: (request) => answers(context, request, (view, place) => find(view, place, request.pattern)),
+    read: (request) => answers(context, request, (view, place) => bytesItems(view, place)),
+    largest: async ({ path, maxCount }) => {
+      const { view, place } = await placeAt(context, { path, at: { kind: "now" } });
+      try {
+        return largestFolders(view, place, maxCount);
+      } finally {
+        view.close();
+      }
+    },
+  };
+}
+
+async function* answers<Item>(
+  context: OperationsContext,
+  question: Question,
+  items: (view: View, place: Place) => Iterable<Item>,
+): AsyncGenerator<AsOfItem | Item> {
+  const { view, place, asOf } = await placeAt(context, question);
+  try {
+    yield { type: "as-of", ...asOf };
+    let count = 0;
+    for (const item of items(view, place)) {
+      yield item;
+      count += 1;
+      if (count % SLICE_ITEMS === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  } finally {
+    view.close();
+  }
+}
+
+function* bytesItems(view: View, place: Place): IterableIterator<{ readonly type: "bytes"; readonly bytes: Buffer }> {
+  for (const bytes of bytesOfFile(view, place)) yield { type: "bytes", bytes };
+}
