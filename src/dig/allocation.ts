@@ -69,6 +69,13 @@ export class Allocation {
     return { start, count };
   }
 
+  /** Takes blocks that a rebuild knows to be in use. */
+  reserve(range: BlockRange): void {
+    this.growTo(Math.floor((range.start + range.count - 1) / GROUP_BLOCKS) + 1);
+    assert(!this.isSet(this.taken, range.start), `block ${range.start} has one owner`);
+    this.mark(range.start, range.count);
+  }
+
   /** Gives blocks back that never became durable, or whose freeing now is. */
   release(range: BlockRange): void {
     for (let block = range.start; block < range.start + range.count; block++) {
@@ -112,14 +119,6 @@ export class Allocation {
   /** A group's bitmap for the data file. */
   groupBitmap(group: number): Buffer {
     return Buffer.from(this.durable.subarray(group * GROUP_BITMAP_BYTES, (group + 1) * GROUP_BITMAP_BYTES));
-  }
-
-  isCommitted(block: number): boolean {
-    return this.isSet(this.durable, block);
-  }
-
-  isTaken(block: number): boolean {
-    return this.isSet(this.taken, block);
   }
 
   /** A copy of the committed bitmap. */

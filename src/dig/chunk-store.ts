@@ -2,11 +2,10 @@
  * Chunks: stored in pack runs, found by number, verified on every read. Numbers are given at once; payload and rows become durable
  * together. What is freed here was decided by the freeing alone.
  */
-import { hash as digest } from "node:crypto";
-import { zstdDecompressSync } from "node:zlib";
-import { assert, BLOCK_BYTES, CHUNK_BYTES_MAX, ENCODING, RainbowError } from "../core/index.ts";
+import { assert, BLOCK_BYTES, CHUNK_BYTES_MAX, RainbowError } from "../core/index.ts";
 import type { ChunkNumber, NewChunk } from "../core/index.ts";
 import type { BlockRange } from "./allocation.ts";
+import { ChunkReader, decodeChunk } from "./chunk-reader.ts";
 import { DedupCache } from "./dedup-cache.ts";
 import type { ChunkStore, TreeInfo } from "./dig.ts";
 import { RUN_CHUNKS_MAX, RUN_PAYLOAD_BYTES } from "./layout.ts";
@@ -32,22 +31,19 @@ export class Chunks implements ChunkStore {
   readonly runs: RunTable;
   /** Dedup names none of these (rule 10). */
   readonly condemned = new Set<number>();
+  readonly reader: ChunkReader;
   private readonly store_: Store;
   private readonly dedup = new DedupCache();
   private readonly decoded = new Map<number, Buffer>();
   private decodedBytes = 0;
   private readonly headers = new Map<number, RunHeader>();
-  private readonly keyed: Buffer;
-  private readonly keyBytes: number;
   private next = 1;
   private isGivingBack = false;
 
   constructor(store: Store, hashKey: Buffer) {
     this.store_ = store;
     this.runs = new RunTable(store.rows);
-    this.keyBytes = hashKey.length;
-    this.keyed = Buffer.alloc(hashKey.length + CHUNK_BYTES_MAX);
-    hashKey.copy(this.keyed);
+    this.reader = new ChunkReader(store.file, hashKey);
   }
 
   /** At open: numbers go on behind all rows and trees; the newest chunks are what dedup knows first. */
@@ -128,7 +124,7 @@ export class Chunks implements ChunkStore {
       return known;
     }
     const row = this.rowOf(chunk);
-    const plain = this.readVerified(row, chunk - row.first);
+    const plain = this.reader.readVerified(row, chunk - row.first);
     this.remember(chunk, plain);
     return plain;
   }
@@ -153,29 +149,16 @@ export class Chunks implements ChunkStore {
       const row = this.rowOf(chunk);
       const index = chunk - row.first;
       const known = this.headerOf(row)?.entries.find((entry) => entry.index === index)?.hash;
-      const plain = decode(good.stored, good.encoding, good.lengthBytes);
+      const plain = decodeChunk(good.stored, good.encoding, good.lengthBytes);
       const isRight =
         plain !== undefined &&
-        this.hashOf(plain).equals(good.hash) &&
+        this.reader.hashOf(plain).equals(good.hash) &&
         row.hashPrefix(index).compare(good.hash, 0, 16) === 0 &&
         (known === undefined || known.equals(good.hash));
       if (!isRight) throw new RainbowError("DIG_CHECKSUM", `the bytes offered for chunk ${chunk} are not what it held`, { chunk });
       await this.rewrite(row, new Map([[index, good]]));
       this.forget();
     });
-  }
-
-  /** Plain bytes of a chunk of a row, verified; used by check as well, which has no use for the cache. */
-  readVerified(row: RunRow, index: number): Buffer {
-    const stored = this.readStored(row, index);
-    const plain = stored.length === row.storedBytes(index) ? decode(stored, row.encoding(index), row.lengthBytes(index)) : undefined;
-    if (plain !== undefined && row.hashPrefix(index).compare(this.hashOf(plain), 0, 16) === 0) return plain;
-    const [chunk, block] = [row.first + index, row.start + Math.floor(row.offset(index) / BLOCK_BYTES)];
-    throw new RainbowError(
-      "DIG_CHECKSUM",
-      `chunk ${chunk} is damaged (block ${block} of the data file): \`rainbow repair\` mends it where the live file still holds it`,
-      { chunk, block },
-    );
   }
 
   /** The header in the data file where it is intact and is this row's. */
@@ -191,9 +174,9 @@ export class Chunks implements ChunkStore {
     return header;
   }
 
-  hashOf(plain: Buffer): Buffer {
-    plain.copy(this.keyed, this.keyBytes);
-    return digest("sha256", this.keyed.subarray(0, this.keyBytes + plain.length), "buffer");
+  /** For check, which reads what the disk has now. */
+  forgetHeader(row: RunRow): void {
+    this.headers.delete(row.sequence);
   }
 
   /** Forgets everything remembered of chunks that were freed, moved or given back. */
@@ -215,7 +198,7 @@ export class Chunks implements ChunkStore {
     for (let index = 0; index < row.count; index++) {
       if (row.isFreed(index)) continue;
       const good = replacements.get(index);
-      const stored = good?.stored ?? this.readStored(row, index);
+      const stored = good?.stored ?? this.reader.readStored(row, index);
       const known = good?.hash ?? header?.entries.find((entry) => entry.index === index)?.hash ?? this.hashOfStored(row, index);
       entries.push({ hash: known, index, encoding: good?.encoding ?? row.encoding(index), lengthBytes: row.lengthBytes(index), storedBytes: stored.length });
       parts.push(stored);
@@ -292,19 +275,10 @@ export class Chunks implements ChunkStore {
     return row;
   }
 
-  private readStored(row: RunRow, index: number): Buffer {
-    const stored = Buffer.allocUnsafe(row.storedBytes(index));
-    const length = this.store_.file.read(stored, row.start * BLOCK_BYTES + row.offset(index));
-    return length === stored.length ? stored : Buffer.concat([stored.subarray(0, length)], row.storedBytes(index));
-  }
-
   /** The full hash where the bytes are good; else what is known of it, so that it matches nothing. */
   private hashOfStored(row: RunRow, index: number): Buffer {
-    try {
-      return this.hashOf(this.readVerified(row, index));
-    } catch {
-      return Buffer.concat([row.hashPrefix(index)], 32);
-    }
+    const plain = this.reader.readGood(row, index);
+    return plain === undefined ? Buffer.concat([row.hashPrefix(index)], 32) : this.reader.hashOf(plain);
   }
 
   private remember(chunk: number, plain: Buffer): void {
@@ -315,17 +289,6 @@ export class Chunks implements ChunkStore {
       this.decoded.delete(oldest);
       this.decodedBytes -= bytes.length;
     }
-  }
-}
-
-/** Plain bytes of the known length; undefined where the stored ones do not give them. */
-function decode(stored: Buffer, encoding: number, lengthBytes: number): Buffer | undefined {
-  if (encoding === ENCODING.raw) return stored.length === lengthBytes ? stored : undefined;
-  try {
-    const plain = zstdDecompressSync(stored, { maxOutputLength: lengthBytes });
-    return plain.length === lengthBytes ? plain : undefined;
-  } catch {
-    return undefined; // Any refusal of the decoder means that these are not the bytes that were stored.
   }
 }
 

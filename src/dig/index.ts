@@ -8,3 +8,5 @@ export type { ControlEntry, ControlFile, ControlWrite, OpenControl } from "./con
 export type { ChunkChange, ChunkStore, Dig, DigUsage, FreeBarrier, Freeing, Problem, TreeBuild, TreeInfo, TreeReader, TreeStore } from "./dig.ts";
 export { CONTROL_FILE, DATA_FILE, openDig } from "./open.ts";
 export type { OpenDigOptions } from "./open.ts";
+export { rebuildControl } from "./rebuild.ts";
+export type { RebuildOptions, RebuildSource, Rebuilt } from "./rebuild.ts";

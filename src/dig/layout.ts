@@ -29,7 +29,6 @@ export const GROUP_BITMAP_BYTES = BLOCK_BYTES - BITMAP.bits;
 export const GROUP_BLOCKS = GROUP_BITMAP_BYTES * 8;
 /** A bitmap row of the control file covers a quarter of a group: four of them share an LMDB page. */
 export const SEGMENT_BYTES = GROUP_BITMAP_BYTES / 4;
-export const SEGMENT_BLOCKS = SEGMENT_BYTES * 8;
 
 export const RUN = {
   magic: 0,
@@ -90,6 +89,8 @@ export const TABLE = {
   work: "W",
   bitmap: "B",
   index: "I",
+  /** Only while the control file is rebuilt. */
+  candidate: "C",
 } as const;
 export type TableName = keyof typeof TABLE;
 

@@ -41,7 +41,12 @@ export interface OpenDigOptions {
  * missing; NEWER_FORMAT. Damage of single rows does not prevent the opening: reads that need them fail, check names them, and
  * nothing is written.
  */
-export async function openDig(options: OpenDigOptions): Promise<Dig> {
+export function openDig(options: OpenDigOptions): Promise<Dig> {
+  return openWithParts(options);
+}
+
+/** The same, for repair, which reaches below the face. */
+export async function openWithParts(options: OpenDigOptions): Promise<OpenedDig> {
   const { disk, directory, readOnly = false } = options;
   const path = `${directory}/${DATA_FILE}`;
   const isNew = !disk.exists(path);
@@ -100,7 +105,7 @@ export interface DigInternals {
   readonly trees: Trees;
 }
 
-export class OpenedDig implements Dig, DigInternals {
+class OpenedDig implements Dig, DigInternals {
   readonly uuid: string;
   readonly chunks: Chunks;
   readonly trees: Trees;

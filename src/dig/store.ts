@@ -18,7 +18,7 @@ const RESERVE_SHARE = 64; // At most this part of a small quota.
 /** Ingest leaves this much of the disk to the control file and to trees, which need room to free anything. */
 const DISK_RESERVE_BYTES = 16 << 20;
 const SEQUENCES_PER_LEASE = 1 << 20;
-const SEQUENCE_KEY = metaKey("sequence");
+export const SEQUENCE_KEY = metaKey("sequence");
 
 export interface StoreOptions {
   readonly disk: Disk;

@@ -1,0 +1,58 @@
+/** Reads chunks where a row says they are, and believes nothing that does not match its hash. */
+import { hash as digest } from "node:crypto";
+import { zstdDecompressSync } from "node:zlib";
+import { BLOCK_BYTES, CHUNK_BYTES_MAX, ENCODING, RainbowError } from "../core/index.ts";
+import type { DiskFile } from "../core/index.ts";
+import type { RunRow } from "./run.ts";
+
+export class ChunkReader {
+  private readonly file: DiskFile;
+  /** The machine's key, with room behind it for a chunk: hashed in one call. */
+  private readonly keyed: Buffer;
+  private readonly keyBytes: number;
+
+  constructor(file: DiskFile, hashKey: Buffer) {
+    this.file = file;
+    this.keyBytes = hashKey.length;
+    this.keyed = Buffer.alloc(hashKey.length + CHUNK_BYTES_MAX);
+    hashKey.copy(this.keyed);
+  }
+
+  hashOf(plain: Buffer): Buffer {
+    plain.copy(this.keyed, this.keyBytes);
+    return digest("sha256", this.keyed.subarray(0, this.keyBytes + plain.length), "buffer");
+  }
+
+  /** The bytes as they are, padded where the file ends early. */
+  readStored(row: RunRow, index: number): Buffer {
+    const stored = Buffer.alloc(row.storedBytes(index));
+    this.file.read(stored, row.start * BLOCK_BYTES + row.offset(index));
+    return stored;
+  }
+
+  /** Plain bytes; undefined where they are not what was stored. */
+  readGood(row: RunRow, index: number): Buffer | undefined {
+    const plain = decodeChunk(this.readStored(row, index), row.encoding(index), row.lengthBytes(index));
+    return plain !== undefined && row.hashPrefix(index).compare(this.hashOf(plain), 0, 16) === 0 ? plain : undefined;
+  }
+
+  /** Plain bytes; DIG_CHECKSUM with chunk and block where they are not what was stored. */
+  readVerified(row: RunRow, index: number): Buffer {
+    const plain = this.readGood(row, index);
+    if (plain !== undefined) return plain;
+    const [chunk, block] = [row.first + index, row.start + Math.floor(row.offset(index) / BLOCK_BYTES)];
+    const what = `chunk ${chunk} is damaged (block ${block} of the data file): \`rainbow repair\` mends it where the live file still holds it`;
+    throw new RainbowError("DIG_CHECKSUM", what, { chunk, block });
+  }
+}
+
+/** Plain bytes of the known length; undefined where the stored ones do not give them. */
+export function decodeChunk(stored: Buffer, encoding: number, lengthBytes: number): Buffer | undefined {
+  if (encoding === ENCODING.raw) return stored.length === lengthBytes ? stored : undefined;
+  try {
+    const plain = zstdDecompressSync(stored, { maxOutputLength: lengthBytes });
+    return plain.length === lengthBytes ? plain : undefined;
+  } catch {
+    return undefined; // Any refusal of the decoder means that these are not the bytes that were stored.
+  }
+}
