@@ -69,7 +69,7 @@ async function world() {
     onAppended: () => undefined,
     onFailed: (cause) => failures.push(cause),
   });
-  const events = async (): Promise<MachineEvent[]> => await readEvents(0 as Revision, 10_000 as Revision);
+  const events = async (): Promise<MachineEvent[]> => await readEvents(0 as Revision, 999 as Revision);
   return { store, chunks, ingest, failures, events };
 }
 
