@@ -140,13 +140,16 @@ void Watcher::poll_event(uv_poll_t* poll, int, int) {
   if (handle->owner != nullptr) handle->owner->call_back();
 }
 
+// Plain Node-API, as its wrapper would rethrow the failure of a call into a worker that is being stopped, which ends
+// the process.
 void Watcher::call_back() {
-  Napi::Env env = Env();
+  napi_env env = Env();
   Napi::HandleScope scope(env);
-  callback_.MakeCallback(Value(), {}, context_);
-  if (!env.IsExceptionPending()) return;
-  const Napi::Error error = env.GetAndClearPendingException();
-  napi_fatal_exception(env, error.Value());  // As for any callback of the event loop: "uncaughtException".
+  const napi_status status = napi_make_callback(env, context_, Value(), callback_.Value(), 0, nullptr, nullptr);
+  if (status != napi_pending_exception) return;
+  napi_value error = nullptr;
+  if (napi_get_and_clear_last_exception(env, &error) != napi_ok) return;
+  napi_fatal_exception(env, error);  // As for any callback of the event loop: "uncaughtException".
 }
 
 void Watcher::poll_closed(uv_handle_t* poll) {
