@@ -2,7 +2,7 @@
  * A machine's stream as its one appender and its readers see it: batches of events, each one append, linked by a hash over stored
  * bytes. The hash of a batch is over its events alone; the last event's metadata holds the hash of the batch before, so it links.
  */
-import { assert, ByteWriter, RainbowError } from "../core/index.ts";
+import { assert, ByteWriter, isRainbowError, RainbowError } from "../core/index.ts";
 import type { Position, Revision } from "../core/index.ts";
 import { BatchHasher, batchHash, START_HASH } from "./chain.ts";
 import { decodeEvent, eventCorrupt, writeEventData } from "./codec.ts";
@@ -167,7 +167,7 @@ export async function* readBatches(store: EventStore, stream: string, from: Revi
   let decoded: Recorded[] = [];
   let next = from;
   while (next <= to) {
-    const page = await store.read(stream, { from: next, maxCount: Math.min(PAGE_EVENTS, to - next + 1), bytesMax: PAGE_BYTES });
+    const page = await pageBeforeDamage(store, stream, next, Math.min(PAGE_EVENTS, to - next + 1));
     if (page.length === 0) return;
     for (const stored of page) {
       const recorded = decodeEvent(stored);
@@ -183,6 +183,17 @@ export async function* readBatches(store: EventStore, stream: string, from: Revi
       decoded = [];
     }
     next = (page.at(-1)!.revision + 1) as Revision;
+  }
+}
+
+/** A page from `from` on; where an event in it is damaged, only what lies before that one. EVENT_CORRUPT where that is nothing. */
+async function pageBeforeDamage(store: EventStore, stream: string, from: Revision, maxCount: number): Promise<StoredEvent[]> {
+  try {
+    return await store.read(stream, { from, maxCount, bytesMax: PAGE_BYTES });
+  } catch (error) {
+    const soundCount = isRainbowError(error, "EVENT_CORRUPT") ? Number(error.facts["revision"]) - from : 0;
+    if (!(soundCount > 0 && soundCount < maxCount)) throw error;
+    return store.read(stream, { from, maxCount: soundCount, bytesMax: PAGE_BYTES });
   }
 }
 
