@@ -101,7 +101,11 @@ function makeCapture({ os, directory }: Parts, { clock, random }: { clock: Clock
   mkdirSync(own, { recursive: true, mode: 0o700 });
   const memory = openMemoryRows(byteStringOfText(own));
   const capture = createCapture({
-    ...{ os, clock, random, store: memory, homes: homesOf() },
+    os,
+    clock,
+    random,
+    store: memory,
+    homes: homesOf(),
     directory: byteStringOfText(own),
     dataDirectory: byteStringOfText(directory.path),
   });

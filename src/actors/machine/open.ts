@@ -82,7 +82,11 @@ export async function openMachine(options: OpenMachineOptions): Promise<OpenedMa
     await projection.catchUp(options.onReplay);
     let ingest: Promise<Ingest> | undefined;
     const opened: OpenedMachine = {
-      ...{ machine, stream, hashKey, dig, projection },
+      machine,
+      stream,
+      hashKey,
+      dig,
+      projection,
       ingest: () => (ingest ??= openIngest(options, opened, chain)),
       idle: async () => (await ingest)?.idle(),
     };

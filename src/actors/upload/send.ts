@@ -59,11 +59,16 @@ export async function sendBatches(options: SendOptions): Promise<void> {
       failed.resolve();
     });
     underWay.add(done);
-    void done.then(() => underWay.delete(done));
+    void forgetWhenDone(underWay, done);
     while (underWay.size >= WINDOW_BATCHES && failure === undefined) await Promise.race(underWay);
   }
   await Promise.all(underWay);
   if (failure !== undefined) throw failure.cause;
+}
+
+async function forgetWhenDone(underWay: Set<Promise<void>>, done: Promise<void>): Promise<void> {
+  await done;
+  underWay.delete(done);
 }
 
 /** Sends a batch until there is room for it; the ones after it are refused for the same reason meanwhile, and wait likewise. */

@@ -25,7 +25,12 @@ async function* restoreItems(context: OperationsContext, request: RestoreRequest
     yield { type: "as-of", ...asOf };
     const { overwrite, dryRun, include, exclude } = request;
     const outputs = restore({
-      ...{ os, clock, view, node: place.node, path: place.path, target: request.target },
+      os,
+      clock,
+      view,
+      node: place.node,
+      path: place.path,
+      target: request.target,
       options: { overwrite: overwrite || request.inPlace, delete: request.delete, dryRun, include, exclude },
       keep: (path) => context.capture?.why(path)?.why,
     });
