@@ -9,7 +9,7 @@ import type { ControlFile, OpenControl } from "./control-file.ts";
 import { controlKey, keyNumber, openRow, tableEnd } from "./control-rows.ts";
 import type { Dig, DigUsage } from "./dig.ts";
 import { WindowFreeing } from "./freeing.ts";
-import { BITMAP, BITMAP_MAGIC, bitmapBlockOf } from "./layout.ts";
+import { BITMAP, BITMAP_MAGIC, bitmapBlockOf, SUPERBLOCK_COUNT } from "./layout.ts";
 import { Leases } from "./leases.ts";
 import { writeU64 } from "./run.ts";
 import { Store } from "./store.ts";
@@ -53,11 +53,18 @@ export async function openWithParts(options: OpenDigOptions): Promise<OpenedDig>
   if (isNew && (options.create === undefined || readOnly)) throw new RainbowError("NO_STORE", `${path} is missing`, { path });
   if (isNew) disk.makeDirectory(directory);
   const file = disk.open(path, { create: isNew, readOnly });
+  const controlPath = `${directory}/${CONTROL_FILE}`;
   let control: ControlFile | undefined;
   try {
-    const superblock = isNew || isUnfinished(file) ? createSuperblocks(file, options) : readSuperblock(file, path);
-    control = await options.control({ path: `${directory}/${CONTROL_FILE}`, create: isNew || superblock.isFresh, readOnly });
-    return await OpenedDig.open(options, file, control, superblock);
+    if (!isNew && !isUnfinished(file)) {
+      const superblock = readSuperblock(file, path);
+      control = await options.control({ path: controlPath, create: false, readOnly });
+      return await OpenedDig.open(options, file, control, superblock);
+    }
+    const create = creationOf(options, path);
+    if (disk.exists(controlPath)) disk.remove(controlPath); // Of a creation that was cut off.
+    control = await options.control({ path: controlPath, create: true, readOnly: false });
+    return await OpenedDig.open(options, file, control, createSuperblocks(file, create));
   } catch (error) {
     file.close();
     await control?.close();
@@ -65,28 +72,27 @@ export async function openWithParts(options: OpenDigOptions): Promise<OpenedDig>
   }
 }
 
-interface KnownSuperblock extends Superblock {
-  /** No superblock was durable before: the control file may be missing as well. */
-  readonly isFresh: boolean;
-}
-
-/** A file that was made and never got a superblock: the creation was cut off. */
+/** The creation was cut off: the superblocks are made last, so without one nothing can follow them, and nothing was ever stored. */
 function isUnfinished(file: DiskFile): boolean {
-  return file.sizeBytes() === 0;
+  return file.sizeBytes() <= SUPERBLOCK_COUNT * BLOCK_BYTES && readSuperblocks(file).newest === undefined;
 }
 
-function createSuperblocks(file: DiskFile, { create }: OpenDigOptions): KnownSuperblock {
-  if (create === undefined) throw new RainbowError("STORE_CORRUPT", `${file.path} is empty`, { path: file.path });
+function creationOf({ create, readOnly = false }: OpenDigOptions, path: string): NonNullable<OpenDigOptions["create"]> {
+  if (create !== undefined && !readOnly) return create;
+  throw new RainbowError("STORE_CORRUPT", `${path} was never finished, or lost all its content`, { path });
+}
+
+function createSuperblocks(file: DiskFile, create: NonNullable<OpenDigOptions["create"]>): Superblock {
   const quotaBlocks = quotaBlocksOf(create.quotaBytes);
   const superblock = { uuid: create.uuid, quotaBlocks, state: "open" as const };
   for (const sequence of [2, 3]) writeSuperblock(file, { ...superblock, sequence });
   file.datasyncSync();
-  return { ...superblock, sequence: 3, isFresh: true };
+  return { ...superblock, sequence: 3 };
 }
 
-function readSuperblock(file: DiskFile, path: string): KnownSuperblock {
+function readSuperblock(file: DiskFile, path: string): Superblock {
   const { newest, damage } = readSuperblocks(file);
-  if (newest !== undefined) return { ...newest, isFresh: false };
+  if (newest !== undefined) return newest;
   throw new RainbowError(
     "STORE_CORRUPT",
     `${path} is no data file of Rainbow, or both its superblocks are damaged (${damage[0]?.what}): run \`rainbow repair\``,

@@ -1,14 +1,19 @@
 /** ControlFile on the lmdb package. A failed transaction is rolled back as a whole: it runs as a child transaction. */
-import { existsSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { open } from "lmdb";
 import type { RootDatabase } from "lmdb";
 import { RainbowError } from "../../core/index.ts";
 import type { ControlEntry, ControlFile, ControlWrite, OpenControl } from "../control-file.ts";
 
-/** Opens `path`; mode 0600 comes from the process's umask (077), which LMDB's own 0644 is cut down by. */
+/**
+ * Opens `path`; mode 0600 comes from the process's umask (077), which LMDB's own 0644 is cut down by. A new file is durable when this
+ * resolves: LMDB would leave its first pages to the first commit, and a power cut before it would tear them.
+ */
 export const openLmdbControl: OpenControl = (options) => {
   const { path, create, readOnly } = options;
-  if (!create && !existsSync(path)) return Promise.reject(new RainbowError("NO_STORE", `${path} is missing: run \`rainbow repair\``, { path }));
+  const isNew = !existsSync(path);
+  if (!create && isNew) return Promise.reject(new RainbowError("NO_STORE", `${path} is missing: run \`rainbow repair\``, { path }));
   const database = open<Buffer, Buffer>({
     path,
     noSubdir: true,
@@ -19,8 +24,15 @@ export const openLmdbControl: OpenControl = (options) => {
     cache: false,
     maxReaders: 64,
   });
+  if (isNew) for (const place of [path, dirname(path)]) syncNow(place);
   return Promise.resolve(new LmdbControl(path, database));
 };
+
+function syncNow(path: string): void {
+  const fd = openSync(path, "r");
+  fsyncSync(fd);
+  closeSync(fd);
+}
 
 class LmdbControl implements ControlFile {
   private readonly path: string;
