@@ -3,7 +3,7 @@
  * Everything lmdb-js asks for is kept here: no option but these, no transaction callbacks (an error thrown there does not roll back),
  * no iterator open across an await.
  */
-import { closeSync, existsSync, fsyncSync, openSync, statfsSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { open as openLmdb } from "lmdb";
 import type { Database, RootDatabase } from "lmdb";
@@ -24,6 +24,7 @@ export interface Entry {
 
 type Table = Database<Buffer, Buffer>;
 const TABLE = { encoding: "binary", keyEncoding: "binary" } as const;
+const FIRST_BYTES = 2 * 4096; // LMDB begins a file with two meta pages.
 const FREE_BYTES_MIN = 4 << 20; // Less is a full disk: a commit needs its pages and some of the filesystem's own.
 
 export class LmdbFile {
@@ -35,9 +36,10 @@ export class LmdbFile {
   /** Opens a file that was scanned before, or makes it (mode 0600). Throws IO or STORE_CORRUPT. */
   constructor(path: string, options: { readonly readOnly: boolean }) {
     this.path = path;
-    if (!options.readOnly) makePrivate(path);
+    const isNew = !options.readOnly && makePrivate(path);
     try {
       this.root = openLmdb({ path, noSubdir: true, overlappingSync: false, eventTurnBatching: false, maxDbs: 4, readOnly: options.readOnly, ...TABLE });
+      if (isNew) syncNow(path); // LMDB would leave its first pages to the first commit: a file of these pages alone was never finished.
       this.tables = {
         rows: this.root.openDB<Buffer, Buffer>({ name: "rows", ...TABLE }),
         index: this.root.openDB<Buffer, Buffer>({ name: "index", ...TABLE }),
@@ -114,6 +116,7 @@ export class LmdbFile {
  * NO_STORE where it is missing and not to be made, STORE_CORRUPT (facts: path, page) where it is damaged.
  */
 export function openFile(path: string, options: { readonly readOnly: boolean; readonly create: boolean }): LmdbFile {
+  if (options.create && !options.readOnly) removeUnfinished(path);
   const isThere = existsSync(path) && statSync(path).size > 0;
   if (!isThere && (!options.create || options.readOnly)) throw new RainbowError("NO_STORE", `there is no event store at ${path}`, { path });
   if (isThere) {
@@ -128,17 +131,28 @@ export function openFile(path: string, options: { readonly readOnly: boolean; re
   return new LmdbFile(path, options);
 }
 
-/** Makes the file and its lock for the owner alone, durably: LMDB would make them readable for all. */
-function makePrivate(path: string): void {
-  if (existsSync(path)) return;
+/** A file of LMDB's first pages, which may be torn: its creation was cut off before anything could be stored in it. */
+function removeUnfinished(path: string): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  if (size !== undefined && size > 0 && size <= FIRST_BYTES) rmSync(path);
+}
+
+/** Makes the file and its lock for the owner alone, durably: LMDB would make them readable for all. Whether LMDB has not been there yet. */
+function makePrivate(path: string): boolean {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0) return false;
   try {
     for (const file of [`${path}-lock`, path]) closeSync(openSync(file, "a", 0o600));
-    const directory = openSync(dirname(path), "r");
-    fsyncSync(directory);
-    closeSync(directory);
+    syncNow(dirname(path));
+    return true;
   } catch (cause) {
     throw new RainbowError("IO", `the event store ${path} cannot be made: ${messageOf(cause)}`, { path, operation: "create" }, cause);
   }
+}
+
+function syncNow(path: string): void {
+  const fd = openSync(path, "r");
+  fsyncSync(fd);
+  closeSync(fd);
 }
 
 /** LMDB reports a full disk as "Input/output error"; the filesystem knows. */

@@ -20,6 +20,8 @@ export interface CutToCheck {
   readonly seed: number;
   readonly script: Script;
   readonly acknowledgedCount: number;
+  /** The stores may not have been finished: nothing was acknowledged, and they may be made anew. */
+  readonly create: boolean;
   readonly cutSeed: number;
 }
 
@@ -41,7 +43,7 @@ function history(seed: number, script: Script): FilesNow[] {
 async function check(cut: CutToCheck): Promise<number> {
   const random = seededRandom(cut.cutSeed);
   const files = history(cut.seed, cut.script);
-  const stores = await openStores(cut.directory, false);
+  const stores = await openStores(cut.directory, cut.create);
   let storedCount: number;
   try {
     const revisions = await storedBatches(stores, cut.script);
