@@ -82,7 +82,13 @@ function rebuilt(recording: Recording, beginning: Beginning, at: number, directo
   const cutSeed = random.int(2 ** 30);
   if (beginning.base !== undefined) cpSync(beginning.base, directory, { recursive: true });
   recording.rebuild({ at, random: seededRandom(cutSeed).next }, directory);
-  return { directory, seed: beginning.seed, ...momentOf(recording, beginning.script, at), create: beginning.base === undefined && at <= readyAt(recording), cutSeed };
+  return {
+    directory,
+    seed: beginning.seed,
+    ...momentOf(recording, beginning.script, at),
+    create: beginning.base === undefined && at <= readyAt(recording),
+    cutSeed,
+  };
 }
 
 test("whatever the disk held when the power went: what was acknowledged is there, all is sound, and it goes on", async () => {
