@@ -1,0 +1,604 @@
+/**
+ * A random walk over the real DIG, as the executable model of its rules walks: batches in flight and sent again, a lagging projection,
+ * trees at the end and in the middle, snapshots, readers, rebase, freeing, mending, crashes between any two durable steps, loss of the
+ * control file. An oracle keeps everything and says what each kept instant must show.
+ */
+import { createHash } from "node:crypto";
+import { zstdCompressSync } from "node:zlib";
+import { ENCODING } from "../../src/core/index.ts";
+import type { ChunkNumber, NewChunk, Revision } from "../../src/core/index.ts";
+import { openDig, rebuildControl } from "../../src/dig/index.ts";
+import type { Dig, FreeBarrier, TreeInfo, TreeReader } from "../../src/dig/index.ts";
+import { applyEvent, FILE_COUNT, namesChunk, settled, slotOf, treeKey, treeValue, valueOfTree } from "./dig-events.ts";
+import type { State, Value, WalkEvent } from "./dig-events.ts";
+import type { SeededRandom } from "./random.ts";
+import { SimulatedControls, SimulatedDisk, World } from "./simulated-disk.ts";
+
+const HASH_KEY = Buffer.alloc(32, 0x5a);
+const UUID = "0b5f7a54-6a0e-4a7f-9f43-1e2d3c4b5a69";
+const QUOTA_BYTES = 48 << 20;
+
+/** Broken rules, for the tests that show that the walk would notice. */
+export type Break = "barrier" | "untouched" | "reader" | "one-work" | "unnamed" | "named-dead";
+
+interface Control {
+  window: number;
+  nextChunk: number;
+  sequence: number;
+  readonly snapshots: Map<string, number>;
+}
+
+interface Reader {
+  readonly revision: number;
+  readonly tree: TreeReader | undefined;
+  readonly release: () => void;
+}
+
+/** The projection at its cursor: state, and what changed since its base tree. */
+class Projection {
+  readonly base: number;
+  cursor: number;
+  state: State;
+  nextChunk: number;
+  readonly deltas = new Map<number, number>();
+  readonly deaths = new Map<number, number>();
+  readonly touched = new Set<number>();
+  private readonly walk: DigWalk;
+
+  constructor(walk: DigWalk, base: TreeInfo | undefined) {
+    this.walk = walk;
+    this.base = base?.revision ?? 0;
+    this.cursor = this.base;
+    this.state = walk.loadTree(base);
+    this.nextChunk = base?.nextChunk ?? 1;
+  }
+
+  /** For a tree in the middle: the state alone, as no counts become true with it. */
+  advanceState(to: number): void {
+    for (let revision = this.cursor + 1; revision <= to; revision++) {
+      const event = this.walk.event(revision);
+      if (event.kind === "chunks") this.nextChunk = Math.max(this.nextChunk, event.chunks.at(-1)!.number + 1);
+      applyEvent(this.state, event);
+    }
+  }
+
+  advance(to: number): void {
+    const inBatch = new Set<number>();
+    const use = ({ chunk }: Value, delta: number): void => {
+      this.deltas.set(Number(chunk), (this.deltas.get(Number(chunk)) ?? 0) + delta);
+      inBatch.add(Number(chunk));
+    };
+    for (let revision = this.cursor + 1; revision <= to; revision++) {
+      const event = this.walk.event(revision);
+      if (event.kind === "chunks") {
+        for (const { number } of event.chunks) {
+          if (!this.walk.broken.has("unnamed")) inBatch.add(number);
+          this.nextChunk = Math.max(this.nextChunk, number + 1);
+        }
+      }
+      applyEvent(this.state, event, use);
+      if (!this.walk.ends.has(revision)) continue;
+      for (const chunk of inBatch) this.judge(chunk, revision);
+      inBatch.clear();
+    }
+    this.cursor = Math.max(this.cursor, to);
+  }
+
+  /** At a batch end a touched chunk is live, or dead at this revision (rule 2). */
+  private judge(chunk: number, revision: number): void {
+    const wasTouched = this.touched.has(chunk);
+    this.touched.add(chunk);
+    const live = this.walk.dig.chunks.liveCount(chunk as ChunkNumber) + (this.deltas.get(chunk) ?? 0);
+    if (live < 0) throw new Error(`chunk ${chunk} has ${live} references`);
+    if (live > 0) this.deaths.delete(chunk);
+    else if (!(this.walk.broken.has("named-dead") && wasTouched && this.deaths.has(chunk))) this.deaths.set(chunk, revision);
+  }
+}
+
+export class DigWalk {
+  readonly random: SeededRandom;
+  readonly broken: ReadonlySet<Break>;
+  readonly disk = new SimulatedDisk();
+  readonly controls = new SimulatedControls();
+  readonly counts: Record<string, number> = {};
+  world!: World;
+  dig!: Dig;
+  // The stream, durable at once, and what it says.
+  readonly events = new Map<number, WalkEvent>();
+  readonly ends = new Set<number>([0]);
+  head = 0;
+  control: Control = { window: 0, nextChunk: 1, sequence: 0, snapshots: new Map() };
+  // The oracle.
+  private readonly oracle: State = new Map();
+  private readonly history = new Map<number, State>([[0, new Map()]]);
+  private readonly applied = new Set<number>();
+  // The agent.
+  private queue: { readonly sequence: number; readonly operations: readonly WalkEvent[] }[] = [];
+  private nextSequence = 1;
+  // The host's memory, gone with a crash.
+  projection!: Projection;
+  private readers: Reader[] = [];
+  private tasks = new Map<string, Promise<void>>();
+  private inFlight = new Set<number>();
+  private ticket = 0;
+  private decided = 0;
+  private isBuilding = false;
+  private failure: unknown;
+  private nameCount = 0;
+  private onTheNet: { readonly head: number; readonly sequence: number; readonly operations: readonly WalkEvent[]; readonly events: readonly WalkEvent[] } | undefined;
+
+  constructor(random: SeededRandom, broken: readonly Break[] = []) {
+    this.random = random;
+    this.broken = new Set(broken);
+  }
+
+  // ---- stream -------------------------------------------------------------------------------------------------------------------
+
+  event(revision: number): WalkEvent {
+    const event = this.events.get(revision);
+    if (event === undefined) throw new Error(`event ${revision} was truncated and is needed`);
+    return event;
+  }
+
+  private append(events: readonly WalkEvent[]): void {
+    for (const event of events) {
+      this.head += 1;
+      this.events.set(this.head, event);
+      if (event.kind === "chunks") this.control.nextChunk = Math.max(this.control.nextChunk, event.chunks.at(-1)!.number + 1);
+      else if (event.kind === "batch") this.control.sequence = event.sequence;
+      else if (event.kind === "snapshot") this.control.snapshots.set(event.name, event.revision);
+      else if (event.kind === "drop") this.control.snapshots.delete(event.name);
+      else if (event.kind === "rebased") this.control.window = event.window;
+    }
+    this.ends.add(this.head);
+    this.history.set(this.head, settled(this.oracle));
+  }
+
+  private appendBatch(sequence: number, operations: readonly WalkEvent[], events: readonly WalkEvent[]): void {
+    for (const operation of operations) applyEvent(this.oracle, operation);
+    this.append(events);
+    this.applied.add(sequence);
+  }
+
+  kept(): number[] {
+    const { window, snapshots } = this.control;
+    return [...new Set([...[...this.ends].filter((end) => end >= window), ...[...snapshots.values()].filter((revision) => revision < window)])].sort((a, b) => a - b);
+  }
+
+  // ---- answers ------------------------------------------------------------------------------------------------------------------
+
+  loadTree(info: TreeInfo | undefined): State {
+    const reader = info === undefined ? undefined : this.dig.trees.open(info.revision);
+    try {
+      return stateOf(reader);
+    } finally {
+      reader?.close();
+    }
+  }
+
+  private stateAt(revision: number, tree: TreeReader | undefined): State {
+    const state = stateOf(tree);
+    for (let r = (tree?.info.revision ?? 0) + 1; r <= revision; r++) applyEvent(state, this.event(r));
+    return state;
+  }
+
+  /** The instant shows what the oracle remembers, byte for byte. */
+  checkInstant(revision: number, reader?: Reader): void {
+    const tree = reader === undefined ? this.dig.trees.open(revision as Revision) : reader.tree;
+    try {
+      if (revision > 0 && revision < this.control.window && tree?.info.revision !== revision && reader === undefined) throw new Error(`snapshot ${revision} has no tree`);
+      const state = settled(this.stateAt(revision, tree));
+      const wanted = this.history.get(revision)!;
+      for (const key of new Set([...state.keys(), ...wanted.keys()])) {
+        const [got, want] = [state.get(key), wanted.get(key)];
+        const text = got === undefined ? undefined : contentOf(this.dig.chunks.read(Number(got.chunk) as ChunkNumber));
+        const isSame = got !== undefined && want !== undefined && text === want.chunk && got.half === want.half;
+        if (!isSame) throw new Error(`instant ${revision}, slot ${key}: chunk ${got?.chunk} is ${text}/${got?.half}, wanted ${want?.chunk}/${want?.half}`);
+      }
+    } finally {
+      if (reader === undefined) tree?.close();
+    }
+  }
+
+  // ---- ingest -------------------------------------------------------------------------------------------------------------------
+
+  private makeBatch(): void {
+    const { random } = this;
+    const operations: WalkEvent[] = [];
+    const file = (): number => random.int(FILE_COUNT);
+    const letter = (): string => "abcde"[random.int(5)]!;
+    for (let i = random.int(4); i >= 0; i--) {
+      const roll = random.int(24);
+      const f = file();
+      if (roll < 9) operations.push({ kind: "write", file: f, slot: random.int(2), value: { chunk: letter(), half: 0 } });
+      else if (roll < 13) {
+        const content = `${letter()}${letter()}`;
+        operations.push(
+          { kind: "write", file: f, slot: 0, value: { chunk: content, half: 0 } },
+          { kind: "write", file: f, slot: 1, value: { chunk: content, half: 1 } },
+        );
+      } else if (roll < 15) operations.push({ kind: "remove", file: f });
+      else if (roll < 17) operations.push({ kind: "pass", file: f });
+      else if (roll < 21) operations.push({ kind: "settle", file: f });
+      else if (roll < 23) operations.push({ kind: "clone", from: f, fromSlot: random.int(2), file: file(), slot: random.int(2) });
+      else operations.push(random.chance(0.3) ? { kind: "epoch" } : { kind: "chunks", chunks: [{ number: 0, content: `${letter()}z` }] });
+    }
+    this.queue.push({ sequence: this.nextSequence++, operations });
+  }
+
+  private async ingest(sequence: number, operations: readonly WalkEvent[]): Promise<void> {
+    const { world } = this;
+    while (sequence > this.decided + 1) await world.pause("earlier batch");
+    if (sequence <= this.control.sequence) return this.acknowledge(sequence);
+    this.decided = sequence;
+    const ticket = ++this.ticket;
+    this.inFlight.add(ticket);
+    const { events, durable } = this.decide(sequence, operations);
+    await durable;
+    while (Math.min(...this.inFlight) < ticket) await world.pause("earlier append");
+    this.onTheNet = { head: this.head, sequence, operations, events };
+    await world.pause("append");
+    this.onTheNet = undefined;
+    if (sequence > this.control.sequence) this.appendBatch(sequence, operations, events);
+    this.inFlight.delete(ticket);
+    await world.pause("acknowledgement");
+    this.acknowledge(sequence);
+  }
+
+  private decide(sequence: number, operations: readonly WalkEvent[]): { events: WalkEvent[]; durable: Promise<void> } {
+    const fresh: { readonly chunk: NewChunk; readonly content: string }[] = [];
+    const first = this.dig.chunks.nextNumber();
+    const numbers = new Map<string, number>();
+    const number = (content: string): number => {
+      const again = numbers.get(content);
+      if (again !== undefined) return again;
+      const chunk = chunkOf(content);
+      const known = this.random.chance(0.9) ? this.dig.chunks.find(chunk.hash) : undefined;
+      const result = known ?? first + fresh.push({ chunk, content }) - 1;
+      if (known !== undefined) this.count("dedup");
+      numbers.set(content, result);
+      return result;
+    };
+    const events: WalkEvent[] = [{ kind: "batch", sequence }];
+    for (const operation of operations) {
+      if (operation.kind === "write") events.push({ ...operation, value: { chunk: number(String(operation.value.chunk)), half: operation.value.half } });
+      else if (operation.kind === "chunks") number(operation.chunks[0]!.content);
+      else events.push(operation);
+    }
+    if (fresh.length === 0) return { events, durable: Promise.resolve() };
+    events.splice(1, 0, { kind: "chunks", chunks: fresh.map(({ content }, i) => ({ number: first + i, content })) });
+    return { events, durable: this.dig.chunks.store(fresh.map(({ chunk }) => chunk)).durable };
+  }
+
+  private acknowledge(sequence: number): void {
+    if (!this.applied.has(sequence)) throw new Error(`batch ${sequence} is acknowledged and lost`);
+    this.queue = this.queue.filter((batch) => batch.sequence > sequence);
+  }
+
+  // ---- trees, retention -----------------------------------------------------------------------------------------------------------
+
+  private async build(revision: number): Promise<void> {
+    while (this.isBuilding) await this.world.pause("other build");
+    const { trees } = this.dig;
+    if (trees.list().some((info) => info.revision === revision) || revision < this.control.window) return;
+    this.isBuilding = true;
+    const base = trees.list().findLast((info) => info.revision < revision);
+    const isAtEnd = !trees.list().some((info) => info.revision > revision);
+    const target = new Projection(this, base);
+    if (isAtEnd) target.advance(revision);
+    else target.advanceState(revision);
+    if (!isAtEnd) this.count("middle");
+    const chunks = [...target.touched].map((chunk) => {
+      const death = target.deaths.get(chunk);
+      return { chunk: chunk as ChunkNumber, delta: target.deltas.get(chunk) ?? 0, ...(death === undefined ? {} : { deathRevision: death as Revision }) };
+    });
+    const changes = changesBetween(this.loadTree(base), target.state);
+    const chainHash = createHash("sha256").update(String(revision)).digest();
+    const common = { revision: revision as Revision, chainHash, nextChunk: target.nextChunk as ChunkNumber, changes, chunks };
+    await trees.build(base === undefined ? common : { ...common, base });
+    if (isAtEnd) {
+      const { cursor } = this.projection;
+      this.projection = new Projection(this, trees.list().at(-1));
+      this.projection.advance(Math.max(revision, cursor));
+    }
+    this.isBuilding = false;
+  }
+
+  private async rebase(window: number): Promise<void> {
+    for (;;) {
+      const { snapshots } = this.control;
+      const needed = [window, ...snapshots.values()].filter((revision) => revision > this.control.window && revision <= window);
+      for (const revision of [...new Set(needed)].sort((a, b) => a - b)) await this.build(revision);
+      await this.world.pause("look again");
+      const have = new Set([0, ...this.dig.trees.list().map((info) => Number(info.revision))]); // The empty tree needs no making.
+      if ([window, ...snapshots.values()].every((revision) => revision > window || have.has(revision))) break;
+    }
+    if (window <= this.control.window) return;
+    this.append([{ kind: "rebased", window }]);
+    this.count("rebase");
+    await this.world.pause("rebased");
+  }
+
+  private async retire(): Promise<void> {
+    const { dig, control } = this;
+    await dig.freeing.moveWindow(control.window as Revision);
+    const limit = Math.min(control.window, ...this.readers.map((reader) => reader.tree?.info.revision ?? 0));
+    for (const revision of this.events.keys()) if (revision <= limit) this.events.delete(revision);
+    await this.world.pause("truncated");
+    for (const { revision } of dig.trees.list()) {
+      const isKept = (): boolean => revision >= control.window || [...control.snapshots.values()].includes(revision);
+      while (this.isBuilding) await this.world.pause("build before drop");
+      if (!isKept() && dig.trees.list().length > 1) await dig.freeing.dropTree(revision);
+    }
+    for (let i = 0; i < 200; i++) {
+      const { freedBytes, done } = await dig.freeing.work(this.barrier(), 1);
+      if (freedBytes > 0) this.count("freed");
+      if (done) return;
+    }
+  }
+
+  private barrier(): FreeBarrier {
+    return {
+      headRevision: async () => {
+        const waitFor = this.broken.has("barrier") ? [] : [...this.inFlight];
+        while (waitFor.some((ticket) => this.inFlight.has(ticket))) await this.world.pause("decided batches");
+        return this.head as Revision;
+      },
+      projected: async (revision) => {
+        while (this.projection.cursor < revision && !this.broken.has("barrier")) await this.world.pause("projection");
+      },
+      isTouched: (chunk) => !this.broken.has("untouched") && this.projection.touched.has(chunk),
+    };
+  }
+
+  // ---- open and crash -------------------------------------------------------------------------------------------------------------
+
+  async open(): Promise<void> {
+    this.world = new World(this.random);
+    const options = { disk: this.disk.port(this.world), directory: "/m", hashKey: HASH_KEY, control: this.controls.opener(this.world, this.random) };
+    this.dig = await this.world.until(openDig({ ...options, create: { uuid: UUID, quotaBytes: QUOTA_BYTES } }));
+    this.append([{ kind: "opened" }]); // Shuts out appends of before (rule 14).
+    await this.world.until(this.dig.chunks.giveBack(this.control.nextChunk as ChunkNumber));
+    this.readers = [];
+    this.tasks = new Map();
+    this.inFlight = new Set();
+    this.decided = this.control.sequence;
+    this.isBuilding = false;
+    this.projection = new Projection(this, this.dig.trees.list().at(-1));
+  }
+
+  async crash(): Promise<void> {
+    this.count("crash");
+    this.world.crash();
+    this.disk.crash(this.random);
+    const net = this.onTheNet;
+    this.onTheNet = undefined;
+    if (net !== undefined && net.head === this.head && this.random.chance(0.3)) this.appendBatch(net.sequence, net.operations, net.events);
+    if (this.control.window === 0 && this.random.chance(0.25)) await this.loseControl();
+    await this.open();
+  }
+
+  /** The control file is gone: data file and events make it anew, and replay makes the trees. */
+  private async loseControl(): Promise<void> {
+    this.count("lost");
+    const world = new World(this.random);
+    this.controls.maps.clear();
+    const hashes = new Map([...this.events.values()].flatMap((event) => (event.kind === "chunks" ? event.chunks.map(({ number, content }) => [number, chunkOf(content).hash] as const) : [])));
+    const options = { disk: this.disk.port(world), directory: "/m", hashKey: HASH_KEY, control: this.controls.opener(world, this.random), uuid: UUID, quotaBytes: QUOTA_BYTES };
+    await world.until(rebuildControl(options, { keep: (chunk) => hashes.has(chunk), hashOf: (chunk) => hashes.get(chunk) }));
+    for (const [path, rows] of [...this.controls.maps]) if (path.endsWith(".new")) this.controls.maps.set("/m/control.lmdb", rows);
+  }
+
+  // ---- the walk -------------------------------------------------------------------------------------------------------------------
+
+  private start(name: string, action: () => Promise<void>): void {
+    const run = action().then(
+      () => this.tasks.get(name) === run && this.tasks.delete(name),
+      (error: unknown) => (this.failure ??= error),
+    );
+    this.tasks.set(name, run as unknown as Promise<void>);
+  }
+
+  private count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+  }
+
+  async act(): Promise<void> {
+    const { random } = this;
+    const roll = random.next();
+    if (roll < 0.14) this.startIngest();
+    else if (roll < 0.62) for (let i = random.int(4); i >= 0; i--) await this.world.step();
+    else if (roll < 0.72) this.project(random.chance(0.6));
+    else if (roll < 0.745) this.append([{ kind: "snapshot", name: `s${this.nameCount++}`, revision: random.pick([...this.ends].filter((end) => end >= this.control.window)) }]);
+    else if (roll < 0.77) this.dropSnapshot();
+    else if (roll < 0.8) this.openReader();
+    else if (roll < 0.83) this.closeReader();
+    else if (roll < 0.87) this.startBuild();
+    else if (roll < 0.9) this.startRebase();
+    else if (roll < 0.955) this.tasks.has("retire") || this.start("retire", () => this.retire());
+    else if (roll < 0.97) this.tasks.has("mend") || this.start("mend", () => this.mend());
+    else if (roll < 0.985) await this.crash();
+    else if (roll < 0.988) await this.settleAll();
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  private startIngest(): void {
+    const sending = [...this.tasks.keys()].filter((name) => name.startsWith("ingest"));
+    if (sending.length >= 2) return;
+    const waiting = (): typeof this.queue => this.queue.filter(({ sequence }) => !this.tasks.has(`ingest ${sequence}`));
+    if (waiting().length === 0) this.makeBatch();
+    const batch = waiting()[0]!;
+    this.start(`ingest ${batch.sequence}`, () => this.ingest(batch.sequence, batch.operations));
+  }
+
+  /** The projection waits while a tree is being folded (rule 5). */
+  private project(isPartly: boolean): void {
+    if (this.isBuilding) return;
+    const ahead = [...this.ends].filter((end) => end > this.projection.cursor && end <= this.head);
+    if (ahead.length > 0) this.projection.advance(isPartly ? this.random.pick(ahead) : Math.max(...ahead));
+  }
+
+  private dropSnapshot(): void {
+    const names = [...this.control.snapshots.keys()];
+    if (names.length > 4 || (names.length > 0 && this.random.chance(0.4))) this.append([{ kind: "drop", name: this.random.pick(names) }]);
+  }
+
+  private openReader(): void {
+    if (this.readers.length >= 2) return;
+    const revision = this.random.pick(this.kept());
+    const tree = this.broken.has("reader") ? undefined : this.dig.trees.open(revision as Revision);
+    const release = this.broken.has("reader") ? () => undefined : this.dig.freeing.hold(revision as Revision);
+    this.readers.push({ revision, tree: tree ?? this.dig.trees.open(revision as Revision), release });
+    if (this.broken.has("reader")) this.readers.at(-1)!.tree?.close.call({ isClosed: true });
+  }
+
+  private closeReader(): void {
+    const reader = this.readers.pop();
+    reader?.tree?.close();
+    reader?.release();
+  }
+
+  private startBuild(): void {
+    const newest = this.dig.trees.list().at(-1)?.revision ?? 0;
+    const ends = [...this.ends].filter((end) => end > newest && end <= this.projection.cursor);
+    if (ends.length > 0 && !this.tasks.has("build")) this.start("build", () => this.build(this.random.pick(ends)));
+  }
+
+  private startRebase(): void {
+    const ends = [...this.ends].filter((end) => end > this.control.window && end <= this.projection.cursor).sort((a, b) => a - b);
+    const early = ends.slice(0, Math.max(1, Math.floor((ends.length * 3) / 4)));
+    if (early.length > 0 && !this.tasks.has("rebase")) this.start("rebase", () => this.rebase(this.random.pick(early)));
+  }
+
+  /** Writes the run of a live chunk anew elsewhere: only places change. */
+  private async mend(): Promise<void> {
+    const chunks = [...new Set([...this.projection.state].filter(([key]) => namesChunk(key)).map(([, { chunk }]) => Number(chunk)))];
+    if (chunks.length === 0) return;
+    const chunk = this.random.pick(chunks) as ChunkNumber;
+    this.count("mended");
+    await this.dig.chunks.mend(chunk, chunkOf(contentOf(this.dig.chunks.read(chunk))));
+  }
+
+  /** Comes to rest: nothing under way, no readers, all work done; then the store must hold exactly what is named. */
+  async settleAll(): Promise<void> {
+    while (this.readers.length > 0) this.closeReader();
+    for (let i = 0; this.tasks.size > 0 || this.queue.length > 0; i++) {
+      if (i > 20_000) throw new Error(`does not come to rest: ${[...this.tasks.keys()].join()}`);
+      if (this.queue.length > 0) this.startIngest();
+      await this.world.step();
+      this.project(false);
+      if (this.failure !== undefined) throw this.failure;
+    }
+    this.project(false);
+    await this.world.until(this.build(this.head));
+    for (let i = 0; i < 3; i++) await this.world.until(this.retire());
+    await this.verify();
+  }
+
+  async verify(): Promise<void> {
+    for (const revision of this.kept()) this.checkInstant(revision);
+    const problems = await this.world.until(collect(this.dig));
+    if (problems.length > 0) throw new Error(problems.slice(0, 3).join("; "));
+    const unnamed = this.unnamedChunks();
+    if (unnamed.length > 0) throw new Error(`chunks ${unnamed.join()} are kept and nothing names them`);
+    this.count("quiet");
+  }
+
+  /** Chunks that no kept tree's span and no window event can name. */
+  private unnamedChunks(): number[] {
+    const live = new Set([...this.projection.state].filter(([key]) => namesChunk(key)).map(([, { chunk }]) => Number(chunk)));
+    const found: number[] = [];
+    for (let chunk = 1; chunk < this.control.nextChunk; chunk++) {
+      const isStored = storedLength(this.dig, chunk) !== undefined;
+      if (live.has(chunk) && !isStored) throw new Error(`chunk ${chunk} is live and lost`);
+      if (!isStored || live.has(chunk) || this.isNamedSince(chunk)) continue;
+      found.push(chunk);
+    }
+    return found;
+  }
+
+  private isNamedSince(chunk: number): boolean {
+    const isOld = (revision: number): boolean => this.dig.trees.list().find((info) => info.revision === revision)!.nextChunk > chunk;
+    // Between a chunk's birth and its last death a snapshot or a window event may lie: then it stays.
+    const keepsSnapshot = this.dig.trees.list().some(({ revision }) => revision < this.head && isOld(revision));
+    return keepsSnapshot || this.control.window < this.head;
+  }
+
+  /** Everything goes but the present: what is left is what one tree names. */
+  async finish(): Promise<void> {
+    await this.settleAll();
+    for (const name of [...this.control.snapshots.keys()]) this.append([{ kind: "drop", name }]);
+    this.project(false);
+    await this.world.until(this.rebase(this.head));
+    this.project(false);
+    await this.world.until(this.build(this.head)); // So that no chunk counts as touched since the newest tree.
+    await this.world.until(this.rebase(this.head));
+    await this.settleAll();
+    const [last] = this.kept().slice(-1);
+    await this.world.until(this.rebase(last!));
+    for (let i = 0; i < 3; i++) await this.world.until(this.retire());
+    await this.endCheck();
+  }
+
+  private async endCheck(): Promise<void> {
+    const problems = await this.world.until(collect(this.dig));
+    if (problems.length > 0) throw new Error(problems.slice(0, 3).join("; "));
+    const window = this.control.window;
+    const state = this.loadTree(this.dig.trees.list().find((info) => info.revision === window));
+    const live = new Set([...state].filter(([key]) => namesChunk(key)).map(([, { chunk }]) => Number(chunk)));
+    for (let chunk = 1; chunk < this.control.nextChunk; chunk++) {
+      const isStored = storedLength(this.dig, chunk) !== undefined;
+      if (isStored !== live.has(chunk)) throw new Error(`at the end chunk ${chunk} is ${isStored ? "leaked" : "lost"}`);
+    }
+  }
+}
+
+function stateOf(tree: TreeReader | undefined): State {
+  const state: State = new Map();
+  if (tree === undefined) return state;
+  for (const { key, value } of tree.range(Buffer.from("d"), Buffer.from("e"))) state.set(slotOf(key), valueOfTree(value));
+  return state;
+}
+
+function changesBetween(before: State, after: State): { key: Buffer; value: Buffer | undefined }[] {
+  const changes: { key: Buffer; value: Buffer | undefined }[] = [];
+  for (const key of [...new Set([...before.keys(), ...after.keys()])].sort((a, b) => a - b)) {
+    const [old, value] = [before.get(key), after.get(key)];
+    if (value === undefined) changes.push({ key: treeKey(key), value: undefined });
+    else if (old?.chunk !== value.chunk || old.half !== value.half) changes.push({ key: treeKey(key), value: treeValue(key, value) });
+  }
+  return changes;
+}
+
+const chunkCache = new Map<string, NewChunk>();
+
+/** Plain bytes tell their content; some compress, some are longer than a block. */
+function chunkOf(content: string): NewChunk {
+  const known = chunkCache.get(content);
+  if (known !== undefined) return known;
+  const filler = createHash("sha256").update(content).digest();
+  const plain = Buffer.concat([Buffer.from(`${content}\n`), ...new Array<Buffer>(20 + (filler[0]! % 150)).fill(filler)]);
+  const encoding = filler[1]! % 2 === 0 ? ENCODING.raw : ENCODING.zstd;
+  const stored = encoding === ENCODING.raw ? plain : zstdCompressSync(plain);
+  const chunk = { hash: createHash("sha256").update(HASH_KEY).update(plain).digest(), lengthBytes: plain.length, encoding, stored };
+  chunkCache.set(content, chunk);
+  return chunk;
+}
+
+function contentOf(plain: Buffer): string {
+  return plain.toString("latin1", 0, plain.indexOf("\n"));
+}
+
+function storedLength(dig: Dig, chunk: number): number | undefined {
+  try {
+    return dig.chunks.describe(chunk as ChunkNumber).lengthBytes;
+  } catch {
+    return undefined;
+  }
+}
+
+async function collect(dig: Dig): Promise<string[]> {
+  const problems: string[] = [];
+  for await (const { what, where } of dig.check({ readData: true })) problems.push(`${what} (${where})`);
+  return problems;
+}
