@@ -42,7 +42,8 @@ export class MemoryEventStore implements EventStore {
     const verdict = judgeAppend(state, expected, events.length);
     if (verdict.kind === "nothing") return { revision: state?.head ?? NO_STREAM, position: this.lastPosition(), repeated: false };
     if (verdict.kind === "write") return this.write(stream, verdict.first, verdict.truncatedBefore, events);
-    const stored = state?.events.slice(expected + 1, expected + 1 + events.length).filter((event) => event !== undefined) ?? [];
+    const range = state?.events.slice(expected + 1, expected + 1 + events.length) ?? [];
+    const stored = range.includes(undefined) ? [] : range.filter((event) => event !== undefined); // Reclaimed in part: nothing to compare with.
     const outcome = verdict.kind === "compare" ? judgeRepeat(verdict, events, stored) : "conflict";
     if (outcome === "write" && verdict.kind === "compare" && verdict.orWrite !== undefined)
       return this.write(stream, verdict.orWrite.first, verdict.orWrite.truncatedBefore, events);

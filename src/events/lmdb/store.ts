@@ -181,7 +181,7 @@ class LmdbEventStore implements EventStore {
         { forwards: true, from, maxCount: count, bytesMax: Infinity, isEmpty: false },
       );
     } catch (error) {
-      if (from < record.truncatedBefore) return []; // Reclaimed.
+      if (record.deleted || from < record.truncatedBefore) return []; // Reclaimed.
       throw error;
     }
   }
