@@ -13,17 +13,37 @@ const FULL_RETRY_MS = 2000;
 export class BatchSource {
   private readonly capture: Capture;
   private open: Promise<Batch | undefined> | undefined;
+  private turn: PromiseWithResolvers<Batch | undefined> | undefined;
 
   constructor(capture: Capture) {
     this.capture = capture;
   }
 
-  /** The next batch, or undefined as soon as `interrupted` resolves; the batch then waits for the next caller. */
-  async nextUnless(interrupted: Promise<void>): Promise<Batch | undefined> {
-    const open = (this.open ??= this.capture.next());
-    const first = await Promise.race([open.then((batch) => ({ batch })), interrupted.then(() => undefined)]);
-    if (first !== undefined) this.open = undefined;
-    return first?.batch;
+  /** The next batch; undefined once capture has ended or when it is interrupted: the batch then waits for the next caller. */
+  next(): Promise<Batch | undefined> {
+    const turn = Promise.withResolvers<Batch | undefined>();
+    this.turn = turn;
+    this.open ??= this.capture.next();
+    void this.passOn(this.open, turn);
+    return turn.promise;
+  }
+
+  interrupt(): void {
+    this.turn?.resolve(undefined);
+    this.turn = undefined;
+  }
+
+  /** No Promise.race here: a race keeps every batch alive for as long as its slowest promise does. */
+  private async passOn(open: Promise<Batch | undefined>, turn: PromiseWithResolvers<Batch | undefined>): Promise<void> {
+    try {
+      const batch = await open;
+      if (this.turn !== turn) return;
+      [this.turn, this.open] = [undefined, undefined];
+      turn.resolve(batch);
+    } catch (error) {
+      if (this.turn === turn) [this.turn, this.open] = [undefined, undefined];
+      turn.reject(error);
+    }
   }
 }
 
@@ -42,12 +62,11 @@ export interface SendOptions {
 
 /** Resolves when capture has stopped and everything it held is acknowledged; rejects when the session is lost. */
 export async function sendBatches(options: SendOptions): Promise<void> {
-  const failed = Promise.withResolvers<void>();
   let failure: { readonly cause: unknown } | undefined;
   let noted: Promise<void> = Promise.resolve();
   const underWay = new Set<Promise<void>>();
   while (failure === undefined) {
-    const batch = await options.source.nextUnless(failed.promise);
+    const batch = await options.source.next();
     if (batch === undefined) break;
     if (batch.epoch !== options.epoch) continue; // Cut for a session that was lost; capture reconciles what it held.
     noted = Promise.all([noted, sendOne(options, batch)]).then(async ([, ack]) => {
@@ -56,7 +75,7 @@ export async function sendBatches(options: SendOptions): Promise<void> {
     });
     const done = noted.catch((cause: unknown) => {
       failure ??= { cause };
-      failed.resolve();
+      options.source.interrupt();
     });
     underWay.add(done);
     void forgetWhenDone(underWay, done);
