@@ -2,7 +2,9 @@
  * The events of the DIG walk and what they do to a state: a few files with two settled and two pending slots each, brackets, clones,
  * removals. A slot's value is a chunk (or, for the oracle, its content) and which half of it.
  */
-export const FILE_COUNT = 8;
+import type { SeededRandom } from "./random.ts";
+
+const FILE_COUNT = 8;
 const SLOTS = 5; // Settled 0 and 1, pending 2 and 3, bracket open 4.
 
 export interface Value {
@@ -94,4 +96,28 @@ export function treeValue(key: number, value: Value): Buffer {
 
 export function valueOfTree(bytes: Buffer): Value {
   return { chunk: bytes.readUInt32LE(0), half: bytes[4]! };
+}
+
+/** What one batch of the agent does; contents are named by letters. */
+export function randomOperations(random: SeededRandom): WalkEvent[] {
+  const operations: WalkEvent[] = [];
+  const file = (): number => random.int(FILE_COUNT);
+  const letter = (): string => "abcde"[random.int(5)]!;
+  for (let i = random.int(4); i >= 0; i--) {
+    const roll = random.int(24);
+    const f = file();
+    if (roll < 9) operations.push({ kind: "write", file: f, slot: random.int(2), value: { chunk: letter(), half: 0 } });
+    else if (roll < 13) {
+      const content = `${letter()}${letter()}`;
+      operations.push(
+        { kind: "write", file: f, slot: 0, value: { chunk: content, half: 0 } },
+        { kind: "write", file: f, slot: 1, value: { chunk: content, half: 1 } },
+      );
+    } else if (roll < 15) operations.push({ kind: "remove", file: f });
+    else if (roll < 17) operations.push({ kind: "pass", file: f });
+    else if (roll < 21) operations.push({ kind: "settle", file: f });
+    else if (roll < 23) operations.push({ kind: "clone", from: f, fromSlot: random.int(2), file: file(), slot: random.int(2) });
+    else operations.push(random.chance(0.3) ? { kind: "epoch" } : { kind: "chunks", chunks: [{ number: 0, content: `${letter()}z` }] });
+  }
+  return operations;
 }

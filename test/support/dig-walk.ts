@@ -4,22 +4,22 @@
  * control file. An oracle keeps everything and says what each kept instant must show.
  */
 import { createHash } from "node:crypto";
-import { zstdCompressSync } from "node:zlib";
-import { ENCODING } from "../../src/core/index.ts";
 import type { ChunkNumber, NewChunk, Revision } from "../../src/core/index.ts";
 import { openDig, rebuildControl } from "../../src/dig/index.ts";
 import type { Dig, FreeBarrier, TreeInfo, TreeReader } from "../../src/dig/index.ts";
-import { applyEvent, FILE_COUNT, namesChunk, settled, slotOf, treeKey, treeValue, valueOfTree } from "./dig-events.ts";
-import type { State, Value, WalkEvent } from "./dig-events.ts";
+import { applyEvent, namesChunk, randomOperations, settled } from "./dig-events.ts";
+import type { State, WalkEvent } from "./dig-events.ts";
+import { collectProblems, problemsText } from "./dig-rig.ts";
+import { changesBetween, chunkOf, contentOf, HASH_KEY, stateOf, storedLength } from "./dig-walk-content.ts";
+import { WalkProjection } from "./dig-walk-projection.ts";
 import type { SeededRandom } from "./random.ts";
 import { SimulatedControls, SimulatedDisk, World } from "./simulated-disk.ts";
 
-const HASH_KEY = Buffer.alloc(32, 0x5a);
 const UUID = "0b5f7a54-6a0e-4a7f-9f43-1e2d3c4b5a69";
 const QUOTA_BYTES = 48 << 20;
 
 /** Broken rules, for the tests that show that the walk would notice. */
-export type Break = "barrier" | "untouched" | "reader" | "one-work" | "unnamed" | "named-dead";
+export type Break = "barrier" | "untouched" | "reader" | "unnamed";
 
 interface Control {
   window: number;
@@ -32,67 +32,6 @@ interface Reader {
   readonly revision: number;
   readonly tree: TreeReader | undefined;
   readonly release: () => void;
-}
-
-/** The projection at its cursor: state, and what changed since its base tree. */
-class Projection {
-  readonly base: number;
-  cursor: number;
-  state: State;
-  nextChunk: number;
-  readonly deltas = new Map<number, number>();
-  readonly deaths = new Map<number, number>();
-  readonly touched = new Set<number>();
-  private readonly walk: DigWalk;
-
-  constructor(walk: DigWalk, base: TreeInfo | undefined) {
-    this.walk = walk;
-    this.base = base?.revision ?? 0;
-    this.cursor = this.base;
-    this.state = walk.loadTree(base);
-    this.nextChunk = base?.nextChunk ?? 1;
-  }
-
-  /** For a tree in the middle: the state alone, as no counts become true with it. */
-  advanceState(to: number): void {
-    for (let revision = this.cursor + 1; revision <= to; revision++) {
-      const event = this.walk.event(revision);
-      if (event.kind === "chunks") this.nextChunk = Math.max(this.nextChunk, event.chunks.at(-1)!.number + 1);
-      applyEvent(this.state, event);
-    }
-  }
-
-  advance(to: number): void {
-    const inBatch = new Set<number>();
-    const use = ({ chunk }: Value, delta: number): void => {
-      this.deltas.set(Number(chunk), (this.deltas.get(Number(chunk)) ?? 0) + delta);
-      inBatch.add(Number(chunk));
-    };
-    for (let revision = this.cursor + 1; revision <= to; revision++) {
-      const event = this.walk.event(revision);
-      if (event.kind === "chunks") {
-        for (const { number } of event.chunks) {
-          if (!this.walk.broken.has("unnamed")) inBatch.add(number);
-          this.nextChunk = Math.max(this.nextChunk, number + 1);
-        }
-      }
-      applyEvent(this.state, event, use);
-      if (!this.walk.ends.has(revision)) continue;
-      for (const chunk of inBatch) this.judge(chunk, revision);
-      inBatch.clear();
-    }
-    this.cursor = Math.max(this.cursor, to);
-  }
-
-  /** At a batch end a touched chunk is live, or dead at this revision (rule 2). */
-  private judge(chunk: number, revision: number): void {
-    const wasTouched = this.touched.has(chunk);
-    this.touched.add(chunk);
-    const live = this.walk.dig.chunks.liveCount(chunk as ChunkNumber) + (this.deltas.get(chunk) ?? 0);
-    if (live < 0) throw new Error(`chunk ${chunk} has ${live} references`);
-    if (live > 0) this.deaths.delete(chunk);
-    else if (!(this.walk.broken.has("named-dead") && wasTouched && this.deaths.has(chunk))) this.deaths.set(chunk, revision);
-  }
 }
 
 export class DigWalk {
@@ -116,7 +55,7 @@ export class DigWalk {
   private queue: { readonly sequence: number; readonly operations: readonly WalkEvent[] }[] = [];
   private nextSequence = 1;
   // The host's memory, gone with a crash.
-  projection!: Projection;
+  projection!: WalkProjection;
   private readers: Reader[] = [];
   private tasks = new Map<string, Promise<void>>();
   private inFlight = new Set<number>();
@@ -125,7 +64,8 @@ export class DigWalk {
   private isBuilding = false;
   private failure: unknown;
   private nameCount = 0;
-  private onTheNet: { readonly head: number; readonly sequence: number; readonly operations: readonly WalkEvent[]; readonly events: readonly WalkEvent[] } | undefined;
+  private onTheNet:
+    { readonly head: number; readonly sequence: number; readonly operations: readonly WalkEvent[]; readonly events: readonly WalkEvent[] } | undefined;
 
   constructor(random: SeededRandom, broken: readonly Break[] = []) {
     this.random = random;
@@ -160,9 +100,11 @@ export class DigWalk {
     this.applied.add(sequence);
   }
 
-  kept(): number[] {
+  private kept(): number[] {
     const { window, snapshots } = this.control;
-    return [...new Set([...[...this.ends].filter((end) => end >= window), ...[...snapshots.values()].filter((revision) => revision < window)])].sort((a, b) => a - b);
+    return [...new Set([...[...this.ends].filter((end) => end >= window), ...[...snapshots.values()].filter((revision) => revision < window)])].sort(
+      (a, b) => a - b,
+    );
   }
 
   // ---- answers ------------------------------------------------------------------------------------------------------------------
@@ -183,10 +125,11 @@ export class DigWalk {
   }
 
   /** The instant shows what the oracle remembers, byte for byte. */
-  checkInstant(revision: number, reader?: Reader): void {
+  private checkInstant(revision: number, reader?: Reader): void {
     const tree = reader === undefined ? this.dig.trees.open(revision as Revision) : reader.tree;
     try {
-      if (revision > 0 && revision < this.control.window && tree?.info.revision !== revision && reader === undefined) throw new Error(`snapshot ${revision} has no tree`);
+      if (revision > 0 && revision < this.control.window && tree?.info.revision !== revision && reader === undefined)
+        throw new Error(`snapshot ${revision} has no tree`);
       const state = settled(this.stateAt(revision, tree));
       const wanted = this.history.get(revision)!;
       for (const key of new Set([...state.keys(), ...wanted.keys()])) {
@@ -201,30 +144,6 @@ export class DigWalk {
   }
 
   // ---- ingest -------------------------------------------------------------------------------------------------------------------
-
-  private makeBatch(): void {
-    const { random } = this;
-    const operations: WalkEvent[] = [];
-    const file = (): number => random.int(FILE_COUNT);
-    const letter = (): string => "abcde"[random.int(5)]!;
-    for (let i = random.int(4); i >= 0; i--) {
-      const roll = random.int(24);
-      const f = file();
-      if (roll < 9) operations.push({ kind: "write", file: f, slot: random.int(2), value: { chunk: letter(), half: 0 } });
-      else if (roll < 13) {
-        const content = `${letter()}${letter()}`;
-        operations.push(
-          { kind: "write", file: f, slot: 0, value: { chunk: content, half: 0 } },
-          { kind: "write", file: f, slot: 1, value: { chunk: content, half: 1 } },
-        );
-      } else if (roll < 15) operations.push({ kind: "remove", file: f });
-      else if (roll < 17) operations.push({ kind: "pass", file: f });
-      else if (roll < 21) operations.push({ kind: "settle", file: f });
-      else if (roll < 23) operations.push({ kind: "clone", from: f, fromSlot: random.int(2), file: file(), slot: random.int(2) });
-      else operations.push(random.chance(0.3) ? { kind: "epoch" } : { kind: "chunks", chunks: [{ number: 0, content: `${letter()}z` }] });
-    }
-    this.queue.push({ sequence: this.nextSequence++, operations });
-  }
 
   private async ingest(sequence: number, operations: readonly WalkEvent[]): Promise<void> {
     const { world } = this;
@@ -284,7 +203,7 @@ export class DigWalk {
     this.isBuilding = true;
     const base = trees.list().findLast((info) => info.revision < revision);
     const isAtEnd = !trees.list().some((info) => info.revision > revision);
-    const target = new Projection(this, base);
+    const target = new WalkProjection(this, base);
     if (isAtEnd) target.advance(revision);
     else target.advanceState(revision);
     if (!isAtEnd) this.count("middle");
@@ -298,7 +217,7 @@ export class DigWalk {
     await trees.build(base === undefined ? common : { ...common, base });
     if (isAtEnd) {
       const { cursor } = this.projection;
-      this.projection = new Projection(this, trees.list().at(-1));
+      this.projection = new WalkProjection(this, trees.list().at(-1));
       this.projection.advance(Math.max(revision, cursor));
     }
     this.isBuilding = false;
@@ -364,10 +283,10 @@ export class DigWalk {
     this.inFlight = new Set();
     this.decided = this.control.sequence;
     this.isBuilding = false;
-    this.projection = new Projection(this, this.dig.trees.list().at(-1));
+    this.projection = new WalkProjection(this, this.dig.trees.list().at(-1));
   }
 
-  async crash(): Promise<void> {
+  private async crash(): Promise<void> {
     this.count("crash");
     this.world.crash();
     this.disk.crash(this.random);
@@ -383,40 +302,68 @@ export class DigWalk {
     this.count("lost");
     const world = new World(this.random);
     this.controls.maps.clear();
-    const hashes = new Map([...this.events.values()].flatMap((event) => (event.kind === "chunks" ? event.chunks.map(({ number, content }) => [number, chunkOf(content).hash] as const) : [])));
-    const options = { disk: this.disk.port(world), directory: "/m", hashKey: HASH_KEY, control: this.controls.opener(world, this.random), uuid: UUID, quotaBytes: QUOTA_BYTES };
+    const hashes = new Map(
+      [...this.events.values()].flatMap((event) =>
+        event.kind === "chunks" ? event.chunks.map(({ number, content }) => [number, chunkOf(content).hash] as const) : [],
+      ),
+    );
+    const options = {
+      disk: this.disk.port(world),
+      directory: "/m",
+      hashKey: HASH_KEY,
+      control: this.controls.opener(world, this.random),
+      uuid: UUID,
+      quotaBytes: QUOTA_BYTES,
+    };
     await world.until(rebuildControl(options, { keep: (chunk) => hashes.has(chunk), hashOf: (chunk) => hashes.get(chunk) }));
-    for (const [path, rows] of [...this.controls.maps]) if (path.endsWith(".new")) this.controls.maps.set("/m/control.lmdb", rows);
+    for (const [path, rows] of this.controls.maps) if (path.endsWith(".new")) this.controls.maps.set("/m/control.lmdb", rows);
   }
 
   // ---- the walk -------------------------------------------------------------------------------------------------------------------
 
   private start(name: string, action: () => Promise<void>): void {
-    const run = action().then(
-      () => this.tasks.get(name) === run && this.tasks.delete(name),
-      (error: unknown) => (this.failure ??= error),
+    const run: Promise<void> = action().then(
+      () => {
+        if (this.tasks.get(name) === run) this.tasks.delete(name);
+      },
+      (error: unknown) => {
+        this.failure ??= error;
+      },
     );
-    this.tasks.set(name, run as unknown as Promise<void>);
+    this.tasks.set(name, run);
+  }
+
+  private startOnce(name: string, action: () => Promise<void>): void {
+    if (!this.tasks.has(name)) this.start(name, action);
   }
 
   private count(what: string): void {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
 
-  async act(): Promise<void> {
+  /** One step of the walk, and a look at one kept instant and one reader. */
+  async stepAndLook(): Promise<void> {
+    await this.act();
+    this.checkInstant(this.random.pick(this.kept()));
+    const reader = this.readers.at(-1);
+    if (reader !== undefined) this.checkInstant(reader.revision, reader);
+  }
+
+  private async act(): Promise<void> {
     const { random } = this;
     const roll = random.next();
     if (roll < 0.14) this.startIngest();
     else if (roll < 0.62) for (let i = random.int(4); i >= 0; i--) await this.world.step();
     else if (roll < 0.72) this.project(random.chance(0.6));
-    else if (roll < 0.745) this.append([{ kind: "snapshot", name: `s${this.nameCount++}`, revision: random.pick([...this.ends].filter((end) => end >= this.control.window)) }]);
+    else if (roll < 0.745)
+      this.append([{ kind: "snapshot", name: `s${this.nameCount++}`, revision: random.pick([...this.ends].filter((end) => end >= this.control.window)) }]);
     else if (roll < 0.77) this.dropSnapshot();
     else if (roll < 0.8) this.openReader();
     else if (roll < 0.83) this.closeReader();
     else if (roll < 0.87) this.startBuild();
     else if (roll < 0.9) this.startRebase();
-    else if (roll < 0.955) this.tasks.has("retire") || this.start("retire", () => this.retire());
-    else if (roll < 0.97) this.tasks.has("mend") || this.start("mend", () => this.mend());
+    else if (roll < 0.955) this.startOnce("retire", () => this.retire());
+    else if (roll < 0.97) this.startOnce("mend", () => this.mend());
     else if (roll < 0.985) await this.crash();
     else if (roll < 0.988) await this.settleAll();
     if (this.failure !== undefined) throw this.failure;
@@ -426,7 +373,7 @@ export class DigWalk {
     const sending = [...this.tasks.keys()].filter((name) => name.startsWith("ingest"));
     if (sending.length >= 2) return;
     const waiting = (): typeof this.queue => this.queue.filter(({ sequence }) => !this.tasks.has(`ingest ${sequence}`));
-    if (waiting().length === 0) this.makeBatch();
+    if (waiting().length === 0) this.queue.push({ sequence: this.nextSequence++, operations: randomOperations(this.random) });
     const batch = waiting()[0]!;
     this.start(`ingest ${batch.sequence}`, () => this.ingest(batch.sequence, batch.operations));
   }
@@ -446,10 +393,12 @@ export class DigWalk {
   private openReader(): void {
     if (this.readers.length >= 2) return;
     const revision = this.random.pick(this.kept());
-    const tree = this.broken.has("reader") ? undefined : this.dig.trees.open(revision as Revision);
-    const release = this.broken.has("reader") ? () => undefined : this.dig.freeing.hold(revision as Revision);
-    this.readers.push({ revision, tree: tree ?? this.dig.trees.open(revision as Revision), release });
-    if (this.broken.has("reader")) this.readers.at(-1)!.tree?.close.call({ isClosed: true });
+    const tree = this.dig.trees.open(revision as Revision);
+    const release = this.dig.freeing.hold(revision as Revision);
+    this.readers.push({ revision, tree, release });
+    if (!this.broken.has("reader")) return;
+    release();
+    (Reflect.get(tree ?? {}, "release") as (() => void) | undefined)?.(); // It still reads, and holds nothing.
   }
 
   private closeReader(): void {
@@ -480,7 +429,7 @@ export class DigWalk {
   }
 
   /** Comes to rest: nothing under way, no readers, all work done; then the store must hold exactly what is named. */
-  async settleAll(): Promise<void> {
+  private async settleAll(): Promise<void> {
     while (this.readers.length > 0) this.closeReader();
     for (let i = 0; this.tasks.size > 0 || this.queue.length > 0; i++) {
       if (i > 20_000) throw new Error(`does not come to rest: ${[...this.tasks.keys()].join()}`);
@@ -495,10 +444,10 @@ export class DigWalk {
     await this.verify();
   }
 
-  async verify(): Promise<void> {
+  private async verify(): Promise<void> {
     for (const revision of this.kept()) this.checkInstant(revision);
-    const problems = await this.world.until(collect(this.dig));
-    if (problems.length > 0) throw new Error(problems.slice(0, 3).join("; "));
+    const problems = await this.world.until(collectProblems(this.dig));
+    if (problems.length > 0) throw new Error(problemsText(problems));
     const unnamed = this.unnamedChunks();
     if (unnamed.length > 0) throw new Error(`chunks ${unnamed.join()} are kept and nothing names them`);
     this.count("quiet");
@@ -527,7 +476,7 @@ export class DigWalk {
   /** Everything goes but the present: what is left is what one tree names. */
   async finish(): Promise<void> {
     await this.settleAll();
-    for (const name of [...this.control.snapshots.keys()]) this.append([{ kind: "drop", name }]);
+    for (const name of this.control.snapshots.keys()) this.append([{ kind: "drop", name }]);
     this.project(false);
     await this.world.until(this.rebase(this.head));
     this.project(false);
@@ -541,8 +490,8 @@ export class DigWalk {
   }
 
   private async endCheck(): Promise<void> {
-    const problems = await this.world.until(collect(this.dig));
-    if (problems.length > 0) throw new Error(problems.slice(0, 3).join("; "));
+    const problems = await this.world.until(collectProblems(this.dig));
+    if (problems.length > 0) throw new Error(problemsText(problems));
     const window = this.control.window;
     const state = this.loadTree(this.dig.trees.list().find((info) => info.revision === window));
     const live = new Set([...state].filter(([key]) => namesChunk(key)).map(([, { chunk }]) => Number(chunk)));
@@ -551,54 +500,4 @@ export class DigWalk {
       if (isStored !== live.has(chunk)) throw new Error(`at the end chunk ${chunk} is ${isStored ? "leaked" : "lost"}`);
     }
   }
-}
-
-function stateOf(tree: TreeReader | undefined): State {
-  const state: State = new Map();
-  if (tree === undefined) return state;
-  for (const { key, value } of tree.range(Buffer.from("d"), Buffer.from("e"))) state.set(slotOf(key), valueOfTree(value));
-  return state;
-}
-
-function changesBetween(before: State, after: State): { key: Buffer; value: Buffer | undefined }[] {
-  const changes: { key: Buffer; value: Buffer | undefined }[] = [];
-  for (const key of [...new Set([...before.keys(), ...after.keys()])].sort((a, b) => a - b)) {
-    const [old, value] = [before.get(key), after.get(key)];
-    if (value === undefined) changes.push({ key: treeKey(key), value: undefined });
-    else if (old?.chunk !== value.chunk || old.half !== value.half) changes.push({ key: treeKey(key), value: treeValue(key, value) });
-  }
-  return changes;
-}
-
-const chunkCache = new Map<string, NewChunk>();
-
-/** Plain bytes tell their content; some compress, some are longer than a block. */
-function chunkOf(content: string): NewChunk {
-  const known = chunkCache.get(content);
-  if (known !== undefined) return known;
-  const filler = createHash("sha256").update(content).digest();
-  const plain = Buffer.concat([Buffer.from(`${content}\n`), ...new Array<Buffer>(20 + (filler[0]! % 150)).fill(filler)]);
-  const encoding = filler[1]! % 2 === 0 ? ENCODING.raw : ENCODING.zstd;
-  const stored = encoding === ENCODING.raw ? plain : zstdCompressSync(plain);
-  const chunk = { hash: createHash("sha256").update(HASH_KEY).update(plain).digest(), lengthBytes: plain.length, encoding, stored };
-  chunkCache.set(content, chunk);
-  return chunk;
-}
-
-function contentOf(plain: Buffer): string {
-  return plain.toString("latin1", 0, plain.indexOf("\n"));
-}
-
-function storedLength(dig: Dig, chunk: number): number | undefined {
-  try {
-    return dig.chunks.describe(chunk as ChunkNumber).lengthBytes;
-  } catch {
-    return undefined;
-  }
-}
-
-async function collect(dig: Dig): Promise<string[]> {
-  const problems: string[] = [];
-  for await (const { what, where } of dig.check({ readData: true })) problems.push(`${what} (${where})`);
-  return problems;
 }
