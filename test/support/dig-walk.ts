@@ -72,8 +72,6 @@ export class DigWalk {
     this.broken = new Set(broken);
   }
 
-  // ---- stream -------------------------------------------------------------------------------------------------------------------
-
   event(revision: number): WalkEvent {
     const event = this.events.get(revision);
     if (event === undefined) throw new Error(`event ${revision} was truncated and is needed`);
@@ -106,8 +104,6 @@ export class DigWalk {
       (a, b) => a - b,
     );
   }
-
-  // ---- answers ------------------------------------------------------------------------------------------------------------------
 
   loadTree(info: TreeInfo | undefined): State {
     const reader = info === undefined ? undefined : this.dig.trees.open(info.revision);
@@ -142,8 +138,6 @@ export class DigWalk {
       if (reader === undefined) tree?.close();
     }
   }
-
-  // ---- ingest -------------------------------------------------------------------------------------------------------------------
 
   private async ingest(sequence: number, operations: readonly WalkEvent[]): Promise<void> {
     const { world } = this;
@@ -193,8 +187,6 @@ export class DigWalk {
     if (!this.applied.has(sequence)) throw new Error(`batch ${sequence} is acknowledged and lost`);
     this.queue = this.queue.filter((batch) => batch.sequence > sequence);
   }
-
-  // ---- trees, retention -----------------------------------------------------------------------------------------------------------
 
   private async build(revision: number): Promise<void> {
     while (this.isBuilding) await this.world.pause("other build");
@@ -270,8 +262,6 @@ export class DigWalk {
     };
   }
 
-  // ---- open and crash -------------------------------------------------------------------------------------------------------------
-
   async open(): Promise<void> {
     this.world = new World(this.random);
     const options = { disk: this.disk.port(this.world), directory: "/m", hashKey: HASH_KEY, control: this.controls.opener(this.world, this.random) };
@@ -318,8 +308,6 @@ export class DigWalk {
     await world.until(rebuildControl(options, { keep: (chunk) => hashes.has(chunk), hashOf: (chunk) => hashes.get(chunk) }));
     for (const [path, rows] of this.controls.maps) if (path.endsWith(".new")) this.controls.maps.set("/m/control.lmdb", rows);
   }
-
-  // ---- the walk -------------------------------------------------------------------------------------------------------------------
 
   private start(name: string, action: () => Promise<void>): void {
     const run: Promise<void> = action().then(
