@@ -3,9 +3,13 @@ import { lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { byteStringOf, bytesOf, RainbowError } from "../core/index.ts";
 import type { ByteString, NodeKind } from "../core/index.ts";
 
-/** Whether the name exists, be it a dangling symlink. */
+/** Whether the name exists and can be seen, be it a dangling symlink. */
 export function existsAt(path: ByteString): boolean {
-  return lstatSync(bytesOf(path), { throwIfNoEntry: false }) !== undefined;
+  try {
+    return lstatSync(bytesOf(path), { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false; // Below a folder that is closed to us, or below a file.
+  }
 }
 
 /** "directory" or "file" behind all symlinks; "other" for the rest; undefined where there is nothing or it cannot be reached. */

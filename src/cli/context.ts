@@ -13,6 +13,8 @@ export interface Output {
 export interface Machine {
   chooseDataDirectory(option: string | undefined): string;
   isDataDirectory(path: string): boolean;
+  /** Whether it is the one that is chosen where nothing is said, by no option and no RAINBOW_DATA_DIR. */
+  isDefaultDataDirectory(path: string): boolean;
   connect(dataDirectory: string): Promise<ConnectedRainbow | undefined>;
   open(options: Pick<OpenRainbowOptions, "dataDirectory" | "mode" | "create">): Promise<OpenedRainbow>;
   /** Resolves when commands can connect; stops when `signal` aborts. */

@@ -43,6 +43,7 @@ export class Invocation {
     const connected = await this.context.machine.connect(this.dataDirectory);
     if (connected === undefined) return undefined;
     this.closers.push(() => connected.close());
+    this.context.signal.addEventListener("abort", () => connected.close(), { once: true }); // Ends what waits for an answer.
     this.opened = { operations: connected.operations, isRunning: true };
     return connected.operations;
   }
@@ -78,10 +79,10 @@ export class Invocation {
     return this.opened?.isRunning === true;
   }
 
-  /** How a command of this data directory is written, for hints: with --data-dir where this one was called with it. */
+  /** How a command of this data directory is written, for hints: with --data-dir unless every shell would choose the same. */
   hint(words: string): string {
-    const option = this.globals.dataDir === undefined ? "" : `--data-dir ${shellWord(argumentBytes(this.globals.dataDir))} `;
-    return `${this.context.program} ${option}${words}`;
+    const isDefault = this.context.machine.isDefaultDataDirectory(this.dataDirectory);
+    return `${this.context.program} ${isDefault ? "" : `--data-dir ${shellWord(argumentBytes(this.dataDirectory))} `}${words}`;
   }
 
   /** To be called before the command returns, whatever happened. */

@@ -1,5 +1,5 @@
 /** The entry of the command line: takes what it needs of this process, runs one command, ends with its exit code. */
-import { lstatSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -117,7 +117,7 @@ async function ask(question: string): Promise<string | undefined> {
 function programName(): string {
   const own = join(PACKAGE, "bin/rainbow");
   const onPath = (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, "rainbow"));
-  const first = onPath.find((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
+  const first = onPath.find((path) => existsSync(path)); // A folder of the PATH may be closed to us.
   return first !== undefined && realOf(first) === realOf(own) ? "rainbow" : own;
 }
 
@@ -132,17 +132,18 @@ function realOf(path: string): string {
 function machineOf(clock: Clock, version: string): Machine {
   const surroundings = { env: process.env, uid: process.getuid?.() ?? -1, home: homedir(), cwd: bytesOf(workingDirectory()).toString() };
   const place = (dataDirectory: string): RunningPlace => ({ dataDirectory, runtimeDirectory: process.env["XDG_RUNTIME_DIR"], uid: surroundings.uid });
+  const unnamed = { ...surroundings, env: { ...process.env, RAINBOW_DATA_DIR: undefined } };
+  const isDefaultDataDirectory = (path: string): boolean => realDataDirectory(chooseDataDirectory(undefined, unnamed)) === path;
   return {
     chooseDataDirectory: (option) => realDataDirectory(chooseDataDirectory(option, surroundings)),
     isDataDirectory,
     connect: (dataDirectory) => connectRunning(place(dataDirectory)),
     open: (options) => openRainbow({ ...options, version, clock, random: systemRandom() }),
     serve: (operations, dataDirectory, signal) => serveRunning(operations, place(dataDirectory), { version, signal }),
+    isDefaultDataDirectory,
     installService: (options) => {
-      const isDefaultDirectory =
-        realDataDirectory(chooseDataDirectory(undefined, { ...surroundings, env: { ...process.env, RAINBOW_DATA_DIR: undefined } })) === options.dataDirectory;
       const paths = { node: process.execPath, program: join(PACKAGE, "bin/rainbow"), home: surroundings.home, configDirectory: process.env["XDG_CONFIG_HOME"] };
-      return installService({ ...options, ...paths, isDefaultDirectory });
+      return installService({ ...options, ...paths, isDefaultDirectory: isDefaultDataDirectory(options.dataDirectory) });
     },
     existsAt,
     kindAt,

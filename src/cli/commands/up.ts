@@ -64,26 +64,56 @@ async function addRoots(invocation: Invocation, operations: Operations, folders:
 /** Watches over what runs until the signal: progress, the report after each initial backup, every change of state. */
 async function protect(invocation: Invocation, operations: Operations): Promise<void> {
   const { report, context } = invocation;
-  const startedUs = context.clock.monotonicUs();
-  const reported = new Set<number>();
+  const backups = new InitialBackups(invocation, operations);
   let said = "protecting";
   let hasHints = false;
   while (!context.signal.aborted) {
     const status = await statusOf(operations);
-    for (const root of status?.roots ?? []) {
-      if (!root.firstScanDone || reported.has(root.root)) continue;
-      reported.add(root.root);
-      await reportInitialBackup(invocation, operations, root, context.clock.monotonicUs() - startedUs);
-    }
-    if (status !== undefined && !hasHints && status.roots.every((root) => reported.has(root.root))) {
-      hasHints = true;
-      await reportHints(invocation, status);
-    }
+    const isDone = status !== undefined && (await backups.follow(status));
+    if (isDone && !hasHints) await reportHints(invocation, status);
+    hasHints ||= isDone;
     if (status !== undefined) said = await reportState(invocation, status, said);
     await showScan(invocation, status);
-    await context.clock.sleep(status?.scan === undefined && hasHints ? IDLE_POLL_MS : SCAN_POLL_MS, context.signal);
+    await context.clock.sleep(isDone && status.scan === undefined ? IDLE_POLL_MS : SCAN_POLL_MS, context.signal);
   }
   await report.progress.clear();
+}
+
+/** Reports each initial backup once, when all of it is durable. */
+class InitialBackups {
+  private readonly invocation: Invocation;
+  private readonly operations: Operations;
+  private readonly startedUs: number;
+  private readonly flushes = new Map<number, "under way" | "durable" | "reported">();
+
+  constructor(invocation: Invocation, operations: Operations) {
+    this.invocation = invocation;
+    this.operations = operations;
+    this.startedUs = invocation.context.clock.monotonicUs();
+  }
+
+  /** Whether every root's has been reported. */
+  async follow(status: StatusAnswer): Promise<boolean> {
+    for (const root of status.roots.filter((each) => each.firstScanDone)) {
+      const flush = this.flushes.get(root.root);
+      if (flush === undefined) void this.flush(root.root);
+      if (flush !== "durable") continue;
+      this.flushes.set(root.root, "reported");
+      await reportInitialBackup(this.invocation, this.operations, root, this.invocation.context.clock.monotonicUs() - this.startedUs);
+    }
+    return status.roots.every((root) => this.flushes.get(root.root) === "reported");
+  }
+
+  /** The scan is done when everything was read; the backup, when the host has it. Not awaited: a blocked host must not hide its state. */
+  private async flush(root: number): Promise<void> {
+    this.flushes.set(root, "under way");
+    try {
+      await this.operations.flush({ full: false });
+      this.flushes.set(root, "durable");
+    } catch {
+      this.flushes.delete(root); // Tried again at the next look; status says what is wrong.
+    }
+  }
 }
 
 /** undefined while the host opens its stores anew; it says so itself when it cannot. */

@@ -327,6 +327,7 @@ test("up says where the data lies, what it protects, and the initial backup's re
   const operations: Partial<Operations> = {
     addRoot: async ({ path }) => root(path),
     status: async () => statusAnswer(),
+    flush: async () => ({ revision: 9, timeUs: AS_OF.timeUs, notices: [], incomplete: [] }),
     largest: async () => [{ path: bytes(`${PROTECTED}/big`), bytes: 2 ** 30, nodeCount: 1234 }],
     leftOut: async () => ({ rules: [], items: [{ path: bytes(`${PROTECTED}/.cache`), why: "default-cache", detail: "" }], total: 1 }),
   };

@@ -136,6 +136,7 @@ function machineOf(fake: Fake): Machine {
   const kinds = new Map(Object.entries({ [PROTECTED]: "directory" as const, ...fake.files }));
   return {
     chooseDataDirectory: (option) => option ?? "/data",
+    isDefaultDataDirectory: (path) => path === "/data",
     isDataDirectory: () => fake.isDataDirectory ?? true,
     connect: async () => (fake.isRunning === true ? { operations, pid: 42, close: () => undefined } : undefined),
     open: async ({ create, dataDirectory }) => {
