@@ -5,11 +5,15 @@ import { BLOCK_BYTES, CHUNK_BYTES_MAX, ENCODING, RainbowError } from "../core/in
 import type { DiskFile } from "../core/index.ts";
 import type { RunRow } from "./run.ts";
 
+const OUTPUT_BYTES_MIN = 64; // Node's smallest.
+
 export class ChunkReader {
   private readonly file: DiskFile;
   /** The machine's key, with room behind it for a chunk: hashed in one call. */
   private readonly keyed: Buffer;
   private readonly keyBytes: number;
+  /** Stored bytes on their way to the decoder: memory that is made anew for each chunk keeps the garbage collector busier than decoding does. */
+  private readonly encoded = Buffer.alloc(CHUNK_BYTES_MAX);
 
   constructor(file: DiskFile, hashKey: Buffer) {
     this.file = file;
@@ -25,15 +29,21 @@ export class ChunkReader {
 
   /** The bytes as they are, padded where the file ends early. */
   readStored(row: RunRow, index: number): Buffer {
-    const stored = Buffer.alloc(row.storedBytes(index));
-    this.file.read(stored, row.start * BLOCK_BYTES + row.offset(index));
-    return stored;
+    return this.fill(Buffer.allocUnsafe(row.storedBytes(index)), row, index);
   }
 
   /** Plain bytes; undefined where they are not what was stored. */
   readGood(row: RunRow, index: number): Buffer | undefined {
-    const plain = decodeChunk(this.readStored(row, index), row.encoding(index), row.lengthBytes(index));
+    const encoding = row.encoding(index);
+    const isPassing = encoding !== ENCODING.raw && row.storedBytes(index) <= this.encoded.length;
+    const stored = isPassing ? this.fill(this.encoded.subarray(0, row.storedBytes(index)), row, index) : this.readStored(row, index);
+    const plain = decodeChunk(stored, encoding, row.lengthBytes(index));
     return plain !== undefined && row.hashPrefix(index).compare(this.hashOf(plain), 0, 16) === 0 ? plain : undefined;
+  }
+
+  private fill(stored: Buffer, row: RunRow, index: number): Buffer {
+    const byteCount = this.file.read(stored, row.start * BLOCK_BYTES + row.offset(index));
+    return byteCount === stored.length ? stored : stored.fill(0, byteCount);
   }
 
   /** Plain bytes; DIG_CHECKSUM with chunk and block where they are not what was stored. */
@@ -50,7 +60,8 @@ export class ChunkReader {
 export function decodeChunk(stored: Buffer, encoding: number, lengthBytes: number): Buffer | undefined {
   if (encoding === ENCODING.raw) return stored.length === lengthBytes ? stored : undefined;
   try {
-    const plain = zstdDecompressSync(stored, { maxOutputLength: lengthBytes });
+    // One piece of output that is never quite full: no second piece, no joining of pieces.
+    const plain = zstdDecompressSync(stored, { maxOutputLength: lengthBytes, chunkSize: Math.max(OUTPUT_BYTES_MIN, lengthBytes + 1) });
     return plain.length === lengthBytes ? plain : undefined;
   } catch {
     return undefined; // Any refusal of the decoder means that these are not the bytes that were stored.

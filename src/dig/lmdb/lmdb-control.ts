@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { open } from "lmdb";
 import type { RootDatabase } from "lmdb";
 import { RainbowError } from "../../core/index.ts";
+import { scanPages } from "./page-scan.ts";
 import type { ControlEntry, ControlFile, ControlWrite, OpenControl } from "../control-file.ts";
 
 /**
@@ -14,6 +15,8 @@ export const openLmdbControl: OpenControl = (options) => {
   const { path, create, readOnly } = options;
   const isNew = !existsSync(path);
   if (!create && isNew) return Promise.reject(new RainbowError("NO_STORE", `${path} is missing: run \`rainbow repair\``, { path }));
+  const refusal = existsSync(path) ? refusalOf(path) : undefined;
+  if (refusal !== undefined) return Promise.reject(refusal);
   const database = open<Buffer, Buffer>({
     path,
     noSubdir: true,
@@ -32,6 +35,17 @@ function syncNow(path: string): void {
   const fd = openSync(path, "r");
   fsyncSync(fd);
   closeSync(fd);
+}
+
+/** LMDB trusts what it maps: a damaged file is refused before. A file that was made and never written is made anew. */
+function refusalOf(path: string): RainbowError | undefined {
+  if (statSync(path).size === 0) return undefined;
+  const [first] = scanPages(path);
+  if (first === undefined) return undefined;
+  return new RainbowError("STORE_CORRUPT", `the control file ${path} is damaged (page ${first.page}: ${first.what}): run \`rainbow repair\``, {
+    path,
+    ...first,
+  });
 }
 
 class LmdbControl implements ControlFile {
@@ -78,7 +92,7 @@ class LmdbControl implements ControlFile {
   }
 
   problems(): string[] {
-    return [];
+    return scanPages(this.path).map(({ page, what }) => `page ${page}: ${what}`);
   }
 
   sizeBytes(): number {
