@@ -15,6 +15,13 @@ import type { NameValue, StoredNode } from "./values.ts";
 
 const NODES_CACHED = 4096; // Mostly directories, asked for again with each name below them.
 
+export interface NamedValue {
+  readonly name: ByteString;
+  readonly value: NameValue;
+}
+/** null: the name went. */
+export type NameChange = NamedValue | null;
+
 export class Base {
   readonly info: TreeInfo;
   readonly segments: readonly Segment[];
@@ -40,23 +47,22 @@ export class Base {
     return found.name === name || name.length <= 255 ? found.value : undefined;
   }
 
-  /** Puts what the segments say of the names below `parent` into `into`. */
-  nameChanges(parent: NodeId, into: Map<ByteString, NameValue | null>): void {
+  /** Puts what the segments say of the names below `parent` into `into`, by the part of the name that is in the key. */
+  nameChanges(parent: NodeId, into: Map<ByteString, NameChange>): void {
     const prefix = numberKey(PREFIX.name, parent);
     for (const { key, value } of this.changes(parent, prefix, afterPrefix(prefix))) {
       const part = namePartOfKey(key);
-      if (value === undefined) into.set(part, null);
-      else {
-        const found = decodeNameValue(part, value);
-        into.set(found.name, found.value);
-      }
+      into.set(part, value === undefined ? null : decodeNameValue(part, value));
     }
   }
 
   /** The names below `parent` in the main part, in key order. */
-  *mainNames(parent: NodeId): IterableIterator<{ readonly name: ByteString; readonly value: NameValue }> {
+  *mainNames(parent: NodeId): IterableIterator<NamedValue & { readonly part: ByteString }> {
     const prefix = numberKey(PREFIX.name, parent);
-    for (const { key, value } of this.reader.range(prefix, afterPrefix(prefix))) yield decodeNameValue(namePartOfKey(key), value);
+    for (const { key, value } of this.reader.range(prefix, afterPrefix(prefix))) {
+      const part = namePartOfKey(key);
+      yield { part, ...decodeNameValue(part, value) };
+    }
   }
 
   node(node: NodeId): StoredNode | undefined {

@@ -161,8 +161,8 @@ function link(state: State, event: NodeLinked): void {
   const known = state.node(event.node);
   if (known === undefined || known.kind === "directory" || !isDirectory(state, parent)) return ignore(state);
   if (state.name(parent, name)?.node === event.node) return;
-  takeOver(state, parent, name);
   state.setNode(event.node, { ...known, names: [...known.names, { parent, name }] });
+  takeOver(state, parent, name); // Afterwards: what goes may hold other names of this node.
   state.setName(parent, name, { node: event.node, kind: known.kind, hidden: known.hidden });
 }
 
@@ -194,8 +194,8 @@ function takeOver(state: State, parent: NodeId, name: ByteString): void {
 function removeName(state: State, parent: NodeId, name: ByteString, node: NodeId): void {
   const gone: { readonly parent: NodeId; readonly name: ByteString; readonly node: NodeId }[] = [{ parent, name, node }];
   for (let next = gone.pop(); next !== undefined; next = gone.pop()) {
+    const record = state.node(next.node); // First: what was put off for the node may touch its names.
     state.setName(next.parent, next.name, null);
-    const record = state.node(next.node);
     if (record === undefined) continue;
     const { parent: from, name: under } = next;
     const names = record.names.filter((each) => !isSame(each, from, under));

@@ -4,7 +4,7 @@
  */
 import type { Base } from "./base.ts";
 import type { Layer } from "./layer.ts";
-import { SEGMENT_NODES_MAX, SEGMENTS_MAX } from "./segments.ts";
+import { SEGMENT_NODES_MAX } from "./segments.ts";
 import { estimate } from "./tree-changes.ts";
 import type { TailEstimate } from "./tree-changes.ts";
 
@@ -16,6 +16,10 @@ export interface TreeLimits {
   /** Of the layers of one tail. Two tails are held while a tree is built. */
   readonly tailMemoryBytes: number;
   readonly treeEveryUs: number;
+  /** What is not worth a segment: pages that cost less go to the main part at once. */
+  readonly smallBytes: number;
+  /** With more of them, lookups of a node that changes all the time ask too many. */
+  readonly segmentsMax: number;
 }
 
 export const TREE_LIMITS: TreeLimits = {
@@ -23,12 +27,13 @@ export const TREE_LIMITS: TreeLimits = {
   tailEventsMax: 1_000_000,
   tailMemoryBytes: 14 << 20, // Two of them stay below 32 MiB, with the frozen copies that open views keep.
   treeEveryUs: 24 * 3600 * 1e6,
+  smallBytes: 256 << 10,
+  segmentsMax: 64,
 };
 
 const SHARE_OF_PAYLOAD = 0.05; // Pages of trees against the payload they describe.
 const MAIN_SHARE_OF_PAYLOAD = 0.04; // Of that for working segments into the main part; the rest is for writing them first.
 const PAGE_BYTES = 4096;
-const SMALL_BYTES = 256 << 10; // Not worth a segment.
 const CHECK_EVERY_EVENTS = 1024; // Looking at a tail costs about a millisecond.
 
 export type Due = "no" | "tail" | "memory" | "day";
@@ -70,8 +75,8 @@ export function planTree(
   const pagesMax = (base?.info.pageCount ?? 0) + Math.ceil(own.segmentBytes / PAGE_BYTES) + 4;
   const mainBytes = Math.min(scattered, pagesMax) * PAGE_BYTES;
   const sinceMain = payloadBytes - (segments[0]?.facts.basePayloadBytes ?? payloadBytes - tail.payloadBytes);
-  const mustMain = segments.length >= SEGMENTS_MAX || own.nodeCount > SEGMENT_NODES_MAX || eventsSinceMain >= limits.tailEventsMax;
-  const isCheap = mainBytes <= Math.max(own.segmentBytes * 1.5, SMALL_BYTES) || mainBytes <= sinceMain * MAIN_SHARE_OF_PAYLOAD;
+  const mustMain = segments.length >= limits.segmentsMax || own.nodeCount > SEGMENT_NODES_MAX || eventsSinceMain >= limits.tailEventsMax;
+  const isCheap = mainBytes <= Math.max(own.segmentBytes * 1.5, limits.smallBytes) || mainBytes <= sinceMain * MAIN_SHARE_OF_PAYLOAD;
   if (mustMain || isCheap) return { into: "main", estimate: own, isWorthIt: mainBytes <= sinceMain * SHARE_OF_PAYLOAD };
   return { into: "segment", estimate: own, isWorthIt: own.segmentBytes <= tail.payloadBytes * SHARE_OF_PAYLOAD };
 }

@@ -129,8 +129,15 @@ export class DigTreeProjection {
   follow(revision: Revision): void {
     if (revision <= this.target) return;
     this.target = revision;
-    if (this.failure !== undefined || this.isClosed) return;
-    this.pumping ??= this.pump().finally(() => (this.pumping = undefined));
+    this.startPump();
+  }
+
+  private startPump(): void {
+    if (this.pumping !== undefined || this.failure !== undefined || this.isClosed || this.at >= this.target) return;
+    this.pumping = this.pump().finally(() => {
+      this.pumping = undefined;
+      this.startPump(); // The target may have moved after the pump looked at it last.
+    });
   }
 
   /** Resolves when the state has passed `revision`; rejects with what stopped the projection. */

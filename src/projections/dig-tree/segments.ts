@@ -9,7 +9,6 @@ import type { TreeReader } from "../../dig/index.ts";
 import { afterPrefix, PREFIX, segmentKey } from "./keys.ts";
 import { readerOf, treeCorrupt } from "./values.ts";
 
-export const SEGMENTS_MAX = 64; // More, and lookups of a node that changes all the time ask too many of them.
 export const SEGMENT_NODES_MAX = 100_000; // Keeps the list of touched nodes below 1 MiB.
 const SEGMENT_VERSION = 1;
 const CACHED_NODES_MAX = 1 << 20; // 8 MiB.

@@ -63,13 +63,17 @@ export class StateView implements View {
     if (record === undefined || record.kind !== "file") {
       throw new RainbowError("NOT_FOUND", `no file of that number existed at r${this.revision}`, { node, revision: this.revision });
     }
-    const bytes = Buffer.alloc(Math.max(0, Math.min(lengthBytes, record.sizeBytes - offsetBytes)));
+    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(lengthBytes, record.sizeBytes - offsetBytes)));
+    let end = 0;
     for (const extent of settledExtents(this.state, record, offsetBytes, offsetBytes + bytes.length)) {
       const plain = this.chunk(extent.chunk);
       if (extent.chunkOffset + extent.length > plain.length) throw shortChunk(record, extent);
-      plain.copy(bytes, extent.offset - offsetBytes, extent.chunkOffset, extent.chunkOffset + extent.length);
+      const from = extent.offset - offsetBytes;
+      if (from > end) bytes.fill(0, end, from);
+      plain.copy(bytes, from, extent.chunkOffset, extent.chunkOffset + extent.length);
+      end = from + extent.length;
     }
-    return bytes;
+    return end < bytes.length ? bytes.fill(0, end) : bytes;
   }
 
   gaps(): readonly Gap[] {

@@ -8,7 +8,7 @@
 import { bytesOf } from "../../core/index.ts";
 import type { ByteString, Change, NodeId, Revision } from "../../core/index.ts";
 import type { CountReference, RegionRecord } from "../blob-record/index.ts";
-import type { Base } from "./base.ts";
+import type { Base, NameChange, NamedValue } from "./base.ts";
 import type { ChunkCounts } from "./chunk-counts.ts";
 import { bracketKey, decodeFact, encodeFact, NO_TIMES, TIMES_KEY } from "./control.ts";
 import type { Times } from "./control.ts";
@@ -88,23 +88,24 @@ export class State {
     return this.base?.name(parent, name);
   }
 
-  /** The names below a directory in byte order. Not to be used while the State is written. */
-  *names(parent: NodeId): IterableIterator<{ readonly name: ByteString; readonly value: NameValue }> {
-    const changed = new Map<ByteString, NameValue | null>();
+  /** The names below a directory in byte order (names over 255 bytes by their keys). Not to be used while the State is written. */
+  *names(parent: NodeId): IterableIterator<NamedValue> {
+    const changed = new Map<ByteString, NameChange>();
     this.base?.nameChanges(parent, changed);
-    for (const layer of this.layers) for (const [name, value] of layer.names.get(parent) ?? []) changed.set(name, value);
-    const names = [...changed.keys()].sort(byKey);
+    for (const layer of this.layers)
+      for (const [name, value] of layer.names.get(parent) ?? []) changed.set(namePart(name), value === null ? null : { name, value });
+    const parts = [...changed.keys()].sort();
     let next = 0;
     for (const entry of this.base?.mainNames(parent) ?? []) {
-      for (; next < names.length && byKey(names[next]!, entry.name) < 0; next++) {
-        const value = changed.get(names[next]!);
-        if (value !== null && value !== undefined) yield { name: names[next]!, value };
+      for (; next < parts.length && parts[next]! < entry.part; next++) {
+        const change = changed.get(parts[next]!);
+        if (change !== null && change !== undefined) yield change;
       }
-      if (!changed.has(entry.name)) yield entry;
+      if (!changed.has(entry.part)) yield entry;
     }
-    for (; next < names.length; next++) {
-      const value = changed.get(names[next]!);
-      if (value !== null && value !== undefined) yield { name: names[next]!, value };
+    for (; next < parts.length; next++) {
+      const change = changed.get(parts[next]!);
+      if (change !== null && change !== undefined) yield change;
     }
   }
 
@@ -279,10 +280,4 @@ export class State {
     this.late.delete(node);
     for (const change of changes) this.applyLate?.(this, change);
   }
-}
-
-/** Byte order of names as their keys have it. */
-function byKey(a: ByteString, b: ByteString): number {
-  const [left, right] = [namePart(a), namePart(b)];
-  return left < right ? -1 : left > right ? 1 : 0;
 }

@@ -1,0 +1,159 @@
+/**
+ * Random facts against a naive model that keeps a whole copy of every instant: through trees built at random moments, reopening,
+ * discarded trees and replay from nothing, every remembered instant is listed and read and equals the model.
+ */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { Change, ChunkNumber, Revision } from "../../src/core/index.ts";
+import type { TreeLimits } from "../../src/projections/index.ts";
+import { campaignSeed, scale } from "../support/campaign.ts";
+import { compareWithNaive } from "../support/compare-with-naive.ts";
+import { GRANULE_BYTES, NaiveMachine } from "../support/naive-machine.ts";
+import type { NaiveInstant } from "../support/naive-machine.ts";
+import { ProjectedMachine } from "../support/projected-machine.ts";
+import { RandomFacts } from "../support/random-facts.ts";
+import { seededRandom } from "../support/random.ts";
+import type { SeededRandom } from "../support/random.ts";
+
+const BATCHES = 120;
+const RUNS = 100;
+
+/** Limits so small that trees, segments and merges happen all the time. */
+function randomLimits(random: SeededRandom): TreeLimits {
+  return {
+    tailEvents: 5 + random.int(60),
+    tailEventsMax: 100 + random.int(400),
+    tailMemoryBytes: 20_000 + random.int(400_000),
+    treeEveryUs: 1_000_000_000,
+    smallBytes: random.chance(0.5) ? 0 : 4096,
+    segmentsMax: 1 + random.int(6),
+  };
+}
+
+class Run {
+  readonly random: SeededRandom;
+  readonly machine: ProjectedMachine;
+  readonly naive = new NaiveMachine();
+  readonly facts: RandomFacts;
+  readonly instants = new Map<Revision, NaiveInstant>();
+  readonly plains = new Map<number, Buffer>();
+
+  private constructor(random: SeededRandom, machine: ProjectedMachine) {
+    this.random = random;
+    this.machine = machine;
+    this.facts = new RandomFacts(random, this.naive);
+  }
+
+  static async make(seed: number): Promise<Run> {
+    const random = seededRandom(seed);
+    const run = new Run(random, await ProjectedMachine.make(randomLimits(random)));
+    await run.startEpoch();
+    return run;
+  }
+
+  async startEpoch(): Promise<void> {
+    await this.machine.startEpoch();
+    this.naive.epochStarted();
+  }
+
+  async batch(): Promise<void> {
+    const first = this.machine.dig.chunks.nextNumber();
+    const plains: Buffer[] = [];
+    const known = [...this.plains.keys()];
+    const chunkFor = (granules: number): number => {
+      const again = known.length > 0 && this.random.chance(0.3) ? this.random.pick(known) : undefined;
+      if (again !== undefined && this.plains.get(again)!.length >= granules * GRANULE_BYTES) return again;
+      return first + plains.push(this.random.bytes(granules * GRANULE_BYTES)) - 1;
+    };
+    const changes: Change[] = [];
+    const count = 1 + this.random.int(this.random.chance(0.1) ? 40 : 8);
+    for (let i = 0; i < count; i++) {
+      const change = this.facts.next(this.machine.epoch, chunkFor);
+      changes.push(change);
+      this.naive.apply(change);
+    }
+    if (plains.length > 0) assert.is(await this.machine.storeChunks(plains), first);
+    plains.forEach((plain, i) => this.plains.set(first + i, plain));
+    const revision = await this.machine.append(changes, { first, plains });
+    this.instants.set(revision, this.naive.instant());
+  }
+
+  async compare(revision: Revision): Promise<void> {
+    const view = await this.machine.projection.viewAt(revision);
+    assert.is(view.revision, revision);
+    compareWithNaive(view, this.instants.get(revision)!, this.random.chance(0.2) ? (chunk) => this.plains.get(chunk)! : undefined);
+    view.close();
+  }
+
+  async compareSome(count: number): Promise<void> {
+    const revisions = [...this.instants.keys()];
+    for (let i = 0; i < count; i++) await this.compare(this.random.pick(revisions));
+    await this.compare(revisions.at(-1)!);
+  }
+
+  async disturb(): Promise<void> {
+    const kind = this.random.int(10);
+    const { machine } = this;
+    if (kind < 3) await machine.projection.buildTree();
+    else if (kind < 5) {
+      await machine.close();
+      await machine.open();
+    } else if (kind === 5) {
+      await machine.projection.close();
+      if (this.random.chance(0.5)) await machine.dig.trees.discardAfter(-1 as Revision);
+      await machine.dig.close();
+      await machine.open();
+    } else if (kind === 6) await this.startEpoch();
+    else if (kind === 7) await this.keepView();
+    else await this.compareSome(2);
+  }
+
+  /** A view of now that stays as it is while more happens. */
+  async keepView(): Promise<void> {
+    const revision = [...this.instants.keys()].at(-1)!;
+    await this.machine.projection.projected(revision);
+    const view = this.machine.projection.viewNow();
+    for (let i = 0; i < 6; i++) await this.batch();
+    await this.machine.projection.projected([...this.instants.keys()].at(-1)!);
+    if (view.revision === revision) compareWithNaive(view, this.instants.get(revision)!);
+    view.close();
+  }
+
+  async compareChunks(): Promise<void> {
+    await this.machine.projection.catchUp();
+    await this.machine.projection.buildTree();
+    const live = this.naive.liveChunks();
+    for (const chunk of this.plains.keys()) {
+      const count = this.machine.dig.chunks.liveCount(chunk as ChunkNumber);
+      assert.is(count > 0, live.has(chunk), `chunk ${chunk} counts ${count} references`);
+    }
+  }
+}
+
+async function runOnce(seed: number): Promise<void> {
+  const run = await Run.make(seed);
+  for (let i = 0; i < BATCHES; i++) {
+    await run.batch();
+    if (run.random.chance(0.1)) await run.disturb();
+  }
+  await run.compareSome(15);
+  await run.compareChunks();
+  for await (const problem of run.machine.dig.check({ readData: false })) throw new Error(`check: ${problem.what} (${problem.where})`);
+  await run.machine.close();
+}
+
+const test = suite("projections against a model");
+
+test("every remembered instant is what the model says, whatever trees there are", async () => {
+  const seed = campaignSeed();
+  for (let i = 0; i < scale(RUNS); i++) {
+    try {
+      await runOnce(seed + i);
+    } catch (error) {
+      console.error(`seed ${seed + i} (SEED=${seed + i}, first run)`);
+      throw error;
+    }
+  }
+});
+
+test.run();
