@@ -3,11 +3,12 @@
  * Everything lmdb-js asks for is kept here: no option but these, no transaction callbacks (an error thrown there does not roll back),
  * no iterator open across an await.
  */
-import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { open as openLmdb } from "lmdb";
 import type { Database, RootDatabase } from "lmdb";
-import { RainbowError } from "../../core/index.ts";
+import { RainbowError, SECTOR_BYTES } from "../../core/index.ts";
+import { isFreshMeta, PAGE_BYTES } from "./page-layout.ts";
 import { scanFile } from "./page-scan.ts";
 
 export interface Write {
@@ -24,7 +25,7 @@ export interface Entry {
 
 type Table = Database<Buffer, Buffer>;
 const TABLE = { encoding: "binary", keyEncoding: "binary" } as const;
-const FIRST_BYTES = 2 * 4096; // LMDB begins a file with two meta pages.
+const FIRST_BYTES = 2 * PAGE_BYTES; // LMDB begins a file with two meta pages.
 const FREE_BYTES_MIN = 4 << 20; // Less is a full disk: a commit needs its pages and some of the filesystem's own.
 
 export class LmdbFile {
@@ -131,10 +132,16 @@ export function openFile(path: string, options: { readonly readOnly: boolean; re
   return new LmdbFile(path, options);
 }
 
-/** A file of LMDB's first pages, which may be torn: its creation was cut off before anything could be stored in it. */
+/**
+ * A file of LMDB's first pages, which may be torn: its creation was cut off before anything could be stored in it. Such pages name no
+ * transaction yet; a store that was cut down to this size does, and anything else is foreign: both stay and are told.
+ */
 function removeUnfinished(path: string): void {
-  const size = statSync(path, { throwIfNoEntry: false })?.size;
-  if (size !== undefined && size > 0 && size <= FIRST_BYTES) rmSync(path);
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (size === 0 || size > FIRST_BYTES || size % SECTOR_BYTES !== 0) return;
+  const bytes = readFileSync(path);
+  const isUnfinished = [0, PAGE_BYTES].every((at) => at >= size || isFreshMeta(bytes.subarray(at, at + SECTOR_BYTES)));
+  if (isUnfinished) rmSync(path);
 }
 
 /** Makes the file and its lock for the owner alone, durably: LMDB would make them readable for all. Whether LMDB has not been there yet. */

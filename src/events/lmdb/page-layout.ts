@@ -52,6 +52,12 @@ export function readMeta(page: Buffer): Meta | string {
   return { free, main, lastPage: u64(page, 144), txnid: u64(page, 152) };
 }
 
+/** Whether a page's first sector is that of a meta page before the first commit, or was never written. */
+export function isFreshMeta(sector: Buffer): boolean {
+  if (sector.every((byte) => byte === 0)) return true;
+  return sector.readUInt16LE(18) === PAGE_FLAG.meta && sector.readUInt32LE(24) === META_MAGIC && u64(sector, 152) === 0;
+}
+
 /** Undefined where pad or flags are not what the caller knows they must be. */
 export function readTree(page: Buffer, at: number, pad: number, flags: number): Tree | undefined {
   if (page.readUInt32LE(at) !== pad || page.readUInt16LE(at + 4) !== flags) return undefined;

@@ -30,8 +30,14 @@ export interface ScanReport {
   readonly pageCount: number;
 }
 
-/** Called for every entry of the named trees that can be read, in key order. `value` is read when it is asked for. */
-export type EntryVisitor = (tree: string, key: Buffer, value: () => Buffer | undefined) => void;
+/** Where a value lies in the file, in one run. */
+export interface Place {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
+/** Called for every entry of the named trees that can be found, in key order. */
+export type EntryVisitor = (tree: string, key: Buffer, place: Place) => void;
 
 interface Node {
   readonly flags: number;
@@ -127,7 +133,8 @@ class PageScan {
     this.used[0] = this.used[1] = 1;
     this.pageCount = meta.lastPage + 1;
     const root = meta.main.root > 1 ? this.page(meta.main.root) : undefined;
-    if (root !== undefined && u64(root, 8) !== meta.txnid) this.report(meta.txnid % 2, "its transaction is not the one that wrote its tree");
+    if (root !== undefined && u64(root, 0) === meta.main.root && u64(root, 8) !== meta.txnid)
+      this.report(meta.main.root, "it is not of the transaction that the meta page names");
     this.walkTree("(names)", meta.main, Buffer.compare, (node, page, number) => this.enterTree(node, page, number));
     this.walkTree("(free)", meta.free, compareNumbers, (node, page, number) => this.markFree(node, page, number));
     const stray = this.used.indexOf(0);
@@ -142,7 +149,7 @@ class PageScan {
     this.walkTree(name, tree, Buffer.compare, (entry, holder, at) => {
       if (entry.flags !== 0 && entry.flags !== NODE_FLAG.big) return this.report(at, "it has a node of an unknown kind");
       const isSound = (entry.flags & NODE_FLAG.big) === 0 || this.checkOverflow(entry, holder, at);
-      this.visit?.(name, Buffer.from(entry.key), () => (isSound ? this.value(entry, holder) : undefined));
+      if (isSound) this.visit?.(name, Buffer.from(entry.key), placeOf(entry, holder, at));
     });
   }
 
@@ -239,18 +246,11 @@ class PageScan {
     return false;
   }
 
-  private value(node: Node, page: Buffer): Buffer | undefined {
-    if ((node.flags & NODE_FLAG.big) === 0) return Buffer.from(page.subarray(node.valueAt, node.valueAt + node.number));
-    const bytes = Buffer.allocUnsafe(node.number);
-    const from = u64(page, node.valueAt) * PAGE_BYTES + PAGE_HEADER_BYTES;
-    return readSync(this.fd, bytes, 0, bytes.length, from) === bytes.length ? bytes : undefined;
-  }
-
   /** A node of the free list: a count, then page numbers; a negative number is a length, for the number after it. */
   private markFree(node: Node, page: Buffer, number: number): void {
     if (node.flags !== 0 && node.flags !== NODE_FLAG.big) return this.report(number, "it has a node of an unknown kind");
     const isSound = (node.flags & NODE_FLAG.big) === 0 || this.checkOverflow(node, page, number);
-    const list = isSound ? this.value(node, page) : undefined;
+    const list = isSound ? readPlace(this.fd, placeOf(node, page, number)) : undefined;
     if (list === undefined || list.length < 8 || list.length % 8 !== 0) return this.report(number, "a list of free pages cannot be read");
     const count = u64(list, 0);
     if (!(count >= 0 && count <= list.length / 8 - 1)) return this.report(number, "a list of free pages is longer than its room");
@@ -303,6 +303,17 @@ class PageScan {
     this.report(page, what);
     return undefined;
   }
+}
+
+function placeOf(node: Node, page: Buffer, number: number): Place {
+  const isApart = (node.flags & NODE_FLAG.big) !== 0;
+  return { offsetBytes: isApart ? u64(page, node.valueAt) * PAGE_BYTES + PAGE_HEADER_BYTES : number * PAGE_BYTES + node.valueAt, lengthBytes: node.number };
+}
+
+/** The bytes at a place; undefined where the file ends before. */
+export function readPlace(fd: number, place: Place): Buffer | undefined {
+  const bytes = Buffer.allocUnsafe(place.lengthBytes);
+  return readSync(fd, bytes, 0, bytes.length, place.offsetBytes) === bytes.length ? bytes : undefined;
 }
 
 /** Keys of the free list are transaction numbers in the machine's own order of bytes. */

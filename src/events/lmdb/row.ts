@@ -90,6 +90,15 @@ export function encodeRow(body: EncodedBody, streamId: number, first: Revision, 
   return row;
 }
 
+/** The row of a sound one for another number of its stream. */
+export function withStreamId(row: Buffer, streamId: number): Buffer {
+  const moved = Buffer.allocUnsafeSlow(row.length);
+  row.copy(moved);
+  moved.writeUInt32LE(streamId, ROW_OFFSETS.streamId);
+  moved.writeUInt32LE(rowCrc(moved), ROW_OFFSETS.crc);
+  return moved;
+}
+
 /** Checks magic, version and checksum. Throws what `fail` makes, NEWER_FORMAT for a newer row. */
 export function decodeHead(row: Buffer, fail: (why: string) => Error): RowHead {
   if (row.length < ROW_HEADER_BYTES) throw fail("the row is shorter than its header");
