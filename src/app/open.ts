@@ -19,7 +19,7 @@ import { Host } from "./host.ts";
 import { forgetNotedRoots, readNotedRoots } from "./noted-roots.ts";
 import type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
 import { operationsOf } from "./operations/index.ts";
-import { chooseOs, openDisk } from "./os/index.ts";
+import { chooseOs, openDisk, openZstd } from "./os/index.ts";
 
 const QUOTA_SHARE = 0.2; // Of the disk, unless a policy says otherwise.
 const QUOTA_BYTES_MIN = 64 << 20;
@@ -87,7 +87,7 @@ function hostOptions({ disk, directory }: Parts, options: OpenRainbowOptions): O
 
 function openMachineDig(disk: Disk, directory: string, hashKey: Buffer, newUuid: string | undefined): Promise<Dig> {
   const create = newUuid === undefined ? {} : { create: { uuid: newUuid, quotaBytes: quotaOf(disk, directory) } };
-  return openDig({ disk, directory, hashKey, control: openLmdbControl, ...create });
+  return openDig({ disk, directory, hashKey, control: openLmdbControl, zstd: openZstd(), ...create });
 }
 
 function quotaOf(disk: Disk, directory: string): number {
@@ -106,6 +106,7 @@ function makeCapture({ os, directory }: Parts, { clock, random }: { clock: Clock
     random,
     store: memory,
     homes: homesOf(),
+    zstd: openZstd(),
     directory: byteStringOfText(own),
     dataDirectory: byteStringOfText(directory.path),
   });

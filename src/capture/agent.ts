@@ -1,6 +1,6 @@
 /** The Capture face: sessions come and go, roots are added and released, and one engine at a time does the work. */
-import { assert, displayOf, OsError, RainbowError } from "../core/index.ts";
-import type { AgentSession, Batch, BatchAcknowledged, ByteString, Clock, GapReason, NodeId, Os, Random, RootOptions, TimeUs } from "../core/index.ts";
+import { assert, displayOf, nodeZstd, OsError, RainbowError } from "../core/index.ts";
+import type { AgentSession, Batch, BatchAcknowledged, ByteString, Clock, GapReason, NodeId, Os, Random, RootOptions, TimeUs, Zstd } from "../core/index.ts";
 import { Batches } from "./batches.ts";
 import type { Capture, CaptureStatus, FlushReport, LeftOut, RootStatus } from "./capture.ts";
 import { BlockHasher, ChunkMaker } from "./content/index.ts";
@@ -29,6 +29,8 @@ export interface CaptureOptions {
   /** Home directories, whose .cache is left out. */
   readonly homes?: readonly ByteString[];
   readonly limits?: Partial<Limits>;
+  /** Default: Node's. */
+  readonly zstd?: Zstd;
 }
 
 interface Session {
@@ -234,7 +236,7 @@ class Agent implements Capture {
       watches: new Watches(os, limits.watchShare),
       leftOut: new LeftOutList(limits.leftOutMax),
       hasher,
-      maker: new ChunkMaker(hashKey),
+      maker: new ChunkMaker(hashKey, this.options.zstd ?? nodeZstd),
       mint: minter(epoch),
       breathe: breather(clock, limits, () => batches.room()),
     };

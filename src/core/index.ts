@@ -56,4 +56,6 @@ export {
   SECTOR_BYTES,
 } from "./units.ts";
 export type { BlockIndex, ByteString, ChunkNumber, Epoch, NodeId, Position, Revision, TimeUs } from "./units.ts";
+export { nodeZstd } from "./zstd.ts";
+export type { Zstd } from "./zstd.ts";
 export { ByteReader, ByteWriter } from "./bytes.ts";

@@ -1,13 +1,11 @@
 /** Reads chunks where a row says they are, and believes nothing that does not match its hash. */
 import { hash as digest } from "node:crypto";
-import { zstdDecompressSync } from "node:zlib";
 import { BLOCK_BYTES, CHUNK_BYTES_MAX, ENCODING, RainbowError } from "../core/index.ts";
-import type { DiskFile } from "../core/index.ts";
+import type { DiskFile, Zstd } from "../core/index.ts";
 import type { RunRow } from "./run.ts";
 
-const OUTPUT_BYTES_MIN = 64; // Node's smallest.
-
 export class ChunkReader {
+  readonly zstd: Zstd;
   private readonly file: DiskFile;
   /** The machine's key, with room behind it for a chunk: hashed in one call. */
   private readonly keyed: Buffer;
@@ -15,7 +13,8 @@ export class ChunkReader {
   /** Stored bytes on their way to the decoder: memory that is made anew for each chunk keeps the garbage collector busier than decoding does. */
   private readonly encoded = Buffer.alloc(CHUNK_BYTES_MAX);
 
-  constructor(file: DiskFile, hashKey: Buffer) {
+  constructor(file: DiskFile, hashKey: Buffer, zstd: Zstd) {
+    this.zstd = zstd;
     this.file = file;
     this.keyBytes = hashKey.length;
     this.keyed = Buffer.alloc(hashKey.length + CHUNK_BYTES_MAX);
@@ -37,7 +36,7 @@ export class ChunkReader {
     const encoding = row.encoding(index);
     const isPassing = encoding !== ENCODING.raw && row.storedBytes(index) <= this.encoded.length;
     const stored = isPassing ? this.fill(this.encoded.subarray(0, row.storedBytes(index)), row, index) : this.readStored(row, index);
-    const plain = decodeChunk(stored, encoding, row.lengthBytes(index));
+    const plain = decodeChunk(this.zstd, stored, encoding, row.lengthBytes(index));
     return plain !== undefined && row.hashPrefix(index).compare(this.hashOf(plain), 0, 16) === 0 ? plain : undefined;
   }
 
@@ -57,13 +56,7 @@ export class ChunkReader {
 }
 
 /** Plain bytes of the known length; undefined where the stored ones do not give them. */
-export function decodeChunk(stored: Buffer, encoding: number, lengthBytes: number): Buffer | undefined {
+export function decodeChunk(zstd: Zstd, stored: Buffer, encoding: number, lengthBytes: number): Buffer | undefined {
   if (encoding === ENCODING.raw) return stored.length === lengthBytes ? stored : undefined;
-  try {
-    // One piece of output that is never quite full: no second piece, no joining of pieces.
-    const plain = zstdDecompressSync(stored, { maxOutputLength: lengthBytes, chunkSize: Math.max(OUTPUT_BYTES_MIN, lengthBytes + 1) });
-    return plain.length === lengthBytes ? plain : undefined;
-  } catch {
-    return undefined; // Any refusal of the decoder means that these are not the bytes that were stored.
-  }
+  return zstd.decompress(stored, lengthBytes);
 }

@@ -3,7 +3,7 @@
  * together. What is freed here was decided by the freeing alone.
  */
 import { assert, BLOCK_BYTES, CHUNK_BYTES_MAX, RainbowError } from "../core/index.ts";
-import type { ChunkNumber, NewChunk } from "../core/index.ts";
+import type { ChunkNumber, NewChunk, Zstd } from "../core/index.ts";
 import type { BlockRange } from "./allocation.ts";
 import { ChunkReader, decodeChunk } from "./chunk-reader.ts";
 import { DedupCache } from "./dedup-cache.ts";
@@ -40,10 +40,10 @@ export class Chunks implements ChunkStore {
   private next = 1;
   private isGivingBack = false;
 
-  constructor(store: Store, hashKey: Buffer) {
+  constructor(store: Store, hashKey: Buffer, zstd: Zstd) {
     this.store_ = store;
     this.runs = new RunTable(store.rows);
-    this.reader = new ChunkReader(store.file, hashKey);
+    this.reader = new ChunkReader(store.file, hashKey, zstd);
   }
 
   /** At open: numbers go on behind all rows and trees; the newest chunks are what dedup knows first. */
@@ -149,7 +149,7 @@ export class Chunks implements ChunkStore {
       const row = this.rowOf(chunk);
       const index = chunk - row.first;
       const known = this.headerOf(row)?.entries.find((entry) => entry.index === index)?.hash;
-      const plain = decodeChunk(good.stored, good.encoding, good.lengthBytes);
+      const plain = decodeChunk(this.reader.zstd, good.stored, good.encoding, good.lengthBytes);
       const isRight =
         plain !== undefined &&
         this.reader.hashOf(plain).equals(good.hash) &&

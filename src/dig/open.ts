@@ -1,7 +1,7 @@
 /** Opening and closing a machine's data file and control file; what a crash cut off is finished or taken back here. */
 import { crc32 } from "node:zlib";
-import { assert, BLOCK_BYTES, RainbowError } from "../core/index.ts";
-import type { Disk, DiskFile } from "../core/index.ts";
+import { assert, BLOCK_BYTES, nodeZstd, RainbowError } from "../core/index.ts";
+import type { Disk, DiskFile, Zstd } from "../core/index.ts";
 import { checkStore } from "./check.ts";
 import { Chunks } from "./chunk-store.ts";
 import { decodeTotals, TOTALS_KEY } from "./committer.ts";
@@ -34,6 +34,8 @@ export interface OpenDigOptions {
   /** A new quota for an existing file. */
   readonly quotaBytes?: number;
   readonly readOnly?: boolean;
+  /** Default: Node's. */
+  readonly zstd?: Zstd;
 }
 
 /**
@@ -129,7 +131,7 @@ class OpenedDig implements Dig, DigInternals {
     this.control = control;
     this.store = new Store({ disk, directory, file, control, uuid: superblock.uuid, quotaBlocks, isReadOnly: readOnly });
     const leases = new Leases();
-    this.chunks = new Chunks(this.store, options.hashKey);
+    this.chunks = new Chunks(this.store, options.hashKey, options.zstd ?? nodeZstd);
     this.trees = new Trees(this.store, this.chunks.runs, leases);
     this.freeing = new WindowFreeing(this.store, this.trees, this.chunks, leases);
     this.store.onFreed = (ranges) => ranges.forEach((range) => this.trees.pages.forget(range));

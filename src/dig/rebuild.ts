@@ -3,7 +3,7 @@
  * chunk number the higher sequence wins, where its bytes are good. Trees are not taken over: replay builds them. What a damaged
  * control file still says of runs whose own header is damaged is used as well.
  */
-import { BLOCK_BYTES, isRainbowError, RainbowError } from "../core/index.ts";
+import { BLOCK_BYTES, isRainbowError, nodeZstd, RainbowError } from "../core/index.ts";
 import type { ChunkNumber, DiskFile } from "../core/index.ts";
 import { Allocation } from "./allocation.ts";
 import { ChunkReader } from "./chunk-reader.ts";
@@ -128,7 +128,7 @@ class Rebuild {
     this.control = control;
     this.source = source;
     this.quotaBlocks = quotaBlocks;
-    this.reader = new ChunkReader(file, options.hashKey);
+    this.reader = new ChunkReader(file, options.hashKey, nodeZstd);
   }
 
   /** Intact run rows of the old control file; it may be missing or too damaged to be opened. */

@@ -46,6 +46,9 @@ export interface Addon {
   xattrs(path: ByteString): Buffer | Status;
   setXattr(path: ByteString, name: ByteString, value: Uint8Array): Status;
   removeXattr(path: ByteString, name: ByteString): Status;
+  /** Compressed size, 0 where it does not fit. Absent, both, where the running Node shows no zstd. */
+  zstdCompress?(from: Uint8Array, into: Uint8Array, level: number): Status;
+  zstdDecompress?(from: Uint8Array, into: Uint8Array): Status;
   openWatch(): Status;
   readonly Watcher: new (fd: number) => AddonWatcher;
 }

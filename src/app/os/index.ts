@@ -5,3 +5,4 @@
 export { chooseOs, openOs } from "./choice.ts";
 export type { OsChoice, OsOptions } from "./choice.ts";
 export { openDisk } from "./disk.ts";
+export { openZstd } from "./zstd.ts";

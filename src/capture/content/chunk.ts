@@ -1,8 +1,7 @@
 /** Makes chunks of plain bytes: hashed with the machine's key, compressed where that pays. */
 import { hash } from "node:crypto";
-import { constants, zstdCompressSync } from "node:zlib";
 import { assert, CHUNK_BYTES_MAX, ENCODING } from "../../core/index.ts";
-import type { NewChunk } from "../../core/index.ts";
+import type { NewChunk, Zstd } from "../../core/index.ts";
 
 const KEY_BYTES = 32;
 const PROBE_BYTES_MIN = 2048; // A smaller chunk is compressed without asking; it costs less than the probe can tell.
@@ -13,13 +12,14 @@ const PROBE_SAMPLES = 1024;
  */
 const PROBE_EVEN_MAX = 5_600;
 const GAIN_MIN = 0.03; // Below 3 % the bytes are kept as they are: reading them back costs nothing then.
-const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: CHUNK_BYTES_MAX + 1024 };
 
 export class ChunkMaker {
   private readonly keyed = Buffer.alloc(KEY_BYTES + CHUNK_BYTES_MAX);
   private readonly counts = new Uint16Array(256);
+  private readonly zstd: Zstd;
 
-  constructor(hashKey: Buffer) {
+  constructor(hashKey: Buffer, zstd: Zstd) {
+    this.zstd = zstd;
     assert(hashKey.length === KEY_BYTES, "a hash key has 32 bytes");
     hashKey.copy(this.keyed);
   }
@@ -30,8 +30,8 @@ export class ChunkMaker {
     bytes.copy(this.keyed, KEY_BYTES);
     const digest = hash("sha256", this.keyed.subarray(0, KEY_BYTES + bytes.length), "buffer");
     if (bytes.length < PROBE_BYTES_MIN || !this.looksRandom(bytes)) {
-      const packed = zstdCompressSync(bytes, ZSTD);
-      if (packed.length < bytes.length * (1 - GAIN_MIN)) return { hash: digest, lengthBytes: bytes.length, encoding: ENCODING.zstd, stored: tight(packed) };
+      const packed = this.zstd.compress(bytes);
+      if (packed.length < bytes.length * (1 - GAIN_MIN)) return { hash: digest, lengthBytes: bytes.length, encoding: ENCODING.zstd, stored: packed };
     }
     return { hash: digest, lengthBytes: bytes.length, encoding: ENCODING.raw, stored: Buffer.from(bytes) };
   }
@@ -49,9 +49,4 @@ export class ChunkMaker {
     }
     return squares <= PROBE_EVEN_MAX;
   }
-}
-
-/** A result that fills less than half of the memory behind it is copied, so that the rest is freed. */
-function tight(packed: Buffer): Buffer {
-  return packed.buffer.byteLength > 2 * packed.length ? Buffer.from(packed) : packed;
 }

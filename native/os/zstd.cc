@@ -1,0 +1,76 @@
+#include "os/zstd.hh"
+
+#include <dlfcn.h>
+
+namespace rainbow {
+
+namespace {
+
+// The stable part of zstd's interface (since 1.4.0), declared here as Node ships no header for it.
+struct Library {
+  void* (*create_compressor)();
+  size_t (*free_compressor)(void*);
+  size_t (*set_parameter)(void*, int, int);
+  size_t (*compress)(void*, void*, size_t, const void*, size_t);
+  void* (*create_decompressor)();
+  size_t (*free_decompressor)(void*);
+  size_t (*decompress)(void*, void*, size_t, const void*, size_t);
+  unsigned (*is_error)(size_t);
+  bool is_there;
+};
+
+constexpr int COMPRESSION_LEVEL = 100;  // ZSTD_c_compressionLevel
+
+template <typename Function>
+bool find(const char* name, Function* function) {
+  *function = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
+  return *function != nullptr;
+}
+
+const Library& library() {
+  static const Library found = [] {
+    Library z{};
+    z.is_there = find("ZSTD_createCCtx", &z.create_compressor) && find("ZSTD_freeCCtx", &z.free_compressor) &&
+                 find("ZSTD_CCtx_setParameter", &z.set_parameter) && find("ZSTD_compress2", &z.compress) &&
+                 find("ZSTD_createDCtx", &z.create_decompressor) && find("ZSTD_freeDCtx", &z.free_decompressor) &&
+                 find("ZSTD_decompressDCtx", &z.decompress) && find("ZSTD_isError", &z.is_error);
+    return z;
+  }();
+  return found;
+}
+
+// One of each per thread; freed with it.
+struct Contexts {
+  void* compressor = nullptr;
+  void* decompressor = nullptr;
+  ~Contexts() {
+    if (compressor != nullptr) library().free_compressor(compressor);
+    if (decompressor != nullptr) library().free_decompressor(decompressor);
+  }
+};
+thread_local Contexts contexts;
+
+}  // namespace
+
+bool zstd_is_there() { return library().is_there; }
+
+int64_t zstd_compress(const uint8_t* from, size_t from_size, uint8_t* into, size_t into_size, int level) {
+  const Library& z = library();
+  if (!z.is_there) return -1;
+  if (contexts.compressor == nullptr) contexts.compressor = z.create_compressor();
+  if (contexts.compressor == nullptr) return -1;
+  if (z.is_error(z.set_parameter(contexts.compressor, COMPRESSION_LEVEL, level))) return -1;
+  const size_t size = z.compress(contexts.compressor, into, into_size, from, from_size);
+  return z.is_error(size) ? 0 : static_cast<int64_t>(size);
+}
+
+int64_t zstd_decompress(const uint8_t* from, size_t from_size, uint8_t* into, size_t into_size) {
+  const Library& z = library();
+  if (!z.is_there) return -1;
+  if (contexts.decompressor == nullptr) contexts.decompressor = z.create_decompressor();
+  if (contexts.decompressor == nullptr) return -1;
+  const size_t size = z.decompress(contexts.decompressor, into, into_size, from, from_size);
+  return z.is_error(size) ? -1 : static_cast<int64_t>(size);
+}
+
+}  // namespace rainbow
