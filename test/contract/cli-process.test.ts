@@ -1,6 +1,5 @@
 /** The command line as a process: arguments of any bytes, pipes that close, signals, npm, and a running instance over its socket. */
 import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,37 +9,13 @@ import { serveRunning } from "../../src/app/index.ts";
 import type { Operations } from "../../src/app/index.ts";
 import { byteStringOf } from "../../src/core/index.ts";
 import { REPOSITORY } from "../runner/workspace.ts";
+import { end, PROGRAM, start } from "../support/cli.ts";
+import type { CallOptions, Ended } from "../support/cli.ts";
 import { hasCommand, skipped } from "../support/skip.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 import { AS_OF, entry, items, root, statusAnswer } from "../unit/cli/fake-context.ts";
 
-const PROGRAM = join(REPOSITORY, "bin/rainbow");
-
-interface Ended {
-  readonly exitCode: number | null;
-  readonly signal: string | null;
-  readonly stdout: Buffer;
-  readonly stderr: string;
-}
-
-interface Options {
-  readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-function start(words: readonly string[], { cwd, env }: Options): ChildProcess {
-  return spawn(PROGRAM, words, { cwd: cwd ?? REPOSITORY, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
-}
-
-async function end(child: ChildProcess): Promise<Ended> {
-  const [out, talk]: [Buffer[], Buffer[]] = [[], []];
-  child.stdout?.on("data", (chunk: Buffer) => out.push(chunk));
-  child.stderr?.on("data", (chunk: Buffer) => talk.push(chunk));
-  const [exitCode, signal] = await new Promise<[number | null, string | null]>((resolve) => child.once("close", (...ended) => resolve(ended)));
-  return { exitCode, signal, stdout: Buffer.concat(out), stderr: Buffer.concat(talk).toString() };
-}
-
-const run = (words: readonly string[], options: Options = {}): Promise<Ended> => end(start(words, options));
+const run = (words: readonly string[], options: CallOptions = {}): Promise<Ended> => end(start(words, options));
 
 interface Running {
   readonly folder: string;
