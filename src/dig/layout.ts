@@ -88,7 +88,6 @@ export const TABLE = {
   pageDeaths: "G",
   work: "W",
   bitmap: "B",
-  index: "I",
   /** Only while the control file is rebuilt. */
   candidate: "C",
 } as const;
