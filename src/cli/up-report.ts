@@ -58,9 +58,13 @@ export async function reportHints(invocation: Invocation, status: StatusAnswer):
   await report.say("Every change is kept from now on, until Ctrl-C. To keep it running after this terminal:");
   await report.say(`  ${invocation.hint("service install")}`);
   await report.say("In another terminal:");
-  await report.say(`  ${invocation.hint(`ls ${folder}@10m`)}`);
-  await report.say(`  ${invocation.hint(`log ${folder}/FILE`)}`);
-  await report.say(`  ${invocation.hint(`diff ${folder}@yesterday`)}`);
-  await report.say(`  ${invocation.hint(`restore ${folder} --at 17:00 --to /tmp/as-of-five`)}`);
-  await report.say(`  ${invocation.hint("deleted")}`);
+  const hints = [
+    [`log ${folder}/FILE`, "the versions of a file"],
+    [`ls ${folder}@10m`, "as it was ten minutes ago"],
+    [`diff ${folder}@10m`, "what changed since"],
+    [`restore ${folder} --at 17:00 --to /tmp/as-of-five`, "bring it back"],
+    ["deleted", "what was deleted, and when"],
+  ] as const;
+  const width = Math.max(...hints.map(([words]) => words.length));
+  for (const [words, meaning] of hints) await report.say(`  ${invocation.hint(words.padEnd(width))}   ${meaning}`);
 }
