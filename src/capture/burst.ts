@@ -5,10 +5,10 @@
  */
 import { MACHINE_NODE, OsError } from "../core/index.ts";
 import type { ByteString, NodeId } from "../core/index.ts";
-import { birthOf, inodeOf, isSameNode, isSameRecord, kindOf, LEFT_OUT, MARK, markOf, NO_BIRTH, statOfRecord } from "./memory/index.ts";
+import { below, birthOf, inodeOf, isSameNode, isSameRecord, kindOf, LEFT_OUT, linkCountOf, MARK, markOf, NO_BIRTH, statOfRecord } from "./memory/index.ts";
 import type { Name } from "./memory/index.ts";
 import type { Site } from "./site.ts";
-import type { Look } from "./look.ts";
+import type { Look, Looker } from "./look.ts";
 import type { Tree } from "./tree.ts";
 
 export interface Arrival extends Look {
@@ -34,6 +34,7 @@ interface Aside {
 export class Burst {
   private readonly site: Site;
   private readonly tree: Tree;
+  private readonly looker: Looker;
   private readonly named: { same: Arrival[]; created: Arrival[]; absent: Look[]; touched: Set<NodeId> } = {
     same: [],
     created: [],
@@ -47,9 +48,10 @@ export class Burst {
   private asides: Aside[] = [];
   private asideCount = 0;
 
-  constructor(site: Site, tree: Tree) {
+  constructor(site: Site, tree: Tree, looker: Looker) {
     this.site = site;
     this.tree = tree;
+    this.looker = looker;
   }
 
   /** Synchronous: between its changes no batch is cut. */
@@ -91,7 +93,7 @@ export class Burst {
 
   /** Returns false where it must wait for others. */
   private place(arrival: Arrival): boolean {
-    const { nodes, directories } = this.site;
+    const { nodes, directories, dirt } = this.site;
     const { parent, name, record } = arrival;
     const known = arrival.device === undefined ? nodes.known(nodes.filesystemOf(parent), record) : undefined;
     if (known === undefined || !this.isBelievable(known.names, record)) {
@@ -100,14 +102,15 @@ export class Burst {
       this.named.touched.add(parent);
       return true;
     }
-    const isDirectory = kindOf(record) === "directory";
-    if (isDirectory && nodes.isWithin(parent, known.node)) return false;
-    const from = isDirectory ? known.names[0] : known.names.find((each) => !this.isStillAt(each, record));
+    const hasOneName = kindOf(record) === "directory" || linkCountOf(record) === 1; // It is here, so it is nowhere else.
+    if (kindOf(record) === "directory" && nodes.isWithin(parent, known.node)) return false;
+    const from = hasOneName ? known.names[0] : known.names.find((each) => !this.isStillAt(each, record));
     this.makeRoom(arrival, known.node);
     if (from === undefined)
       this.tree.link(known.node, parent, name, Buffer.from(directories.entry(known.names[0]!.parent, known.names[0]!.name)?.record ?? record));
     else {
       this.tree.rename(known.node, from, { parent, name });
+      if (!hasOneName) dirt.mark(from.parent, from.name);
       this.named.touched.add(from.parent);
     }
     this.named.touched.add(parent);
@@ -125,15 +128,19 @@ export class Burst {
     return a.sizeBytes === b.sizeBytes && a.mtimeSeconds === b.mtimeSeconds && a.mtimeNanos === b.mtimeNanos;
   }
 
-  /** Whether a name that the memory has still leads to the same inode. */
+  /** Whether a name that the memory has still leads to the same inode. In doubt it does, and is looked at again. */
   private isStillAt(place: Name, record: Buffer): boolean {
-    const { nodes, os } = this.site;
+    const { nodes, os, dirt } = this.site;
     const look = this.looks.get(keyOf(place));
     if (look !== undefined) return look.record !== undefined && isSameNode(look.record, record);
-    const path = nodes.pathOf(place.parent, place.name);
-    if (path === undefined) return false;
+    const directory = nodes.location(place.parent);
+    if (directory === undefined) return false;
+    if (!this.looker.isInPlace(place.parent, directory.path)) {
+      dirt.mark(place.parent, place.name);
+      return true;
+    }
     try {
-      return isSameInode(os.lstat(path).inode, record);
+      return isSameInode(os.lstat(below(directory.path, place.name)).inode, record);
     } catch (error) {
       if (error instanceof OsError) return false;
       throw error;

@@ -1,11 +1,6 @@
 /** What must be looked at again: names in directories, and whole directories. Bounded; beyond the bound everything is. */
 import type { ByteString, NodeId } from "../core/index.ts";
 
-/** What an event said, as a hint: a write was seen, so the content counts as changed even where size and time are the same. */
-export interface Hint {
-  readonly isWritten: boolean;
-}
-
 interface Revisit {
   readonly parent: NodeId;
   readonly name: ByteString;

@@ -2,7 +2,7 @@
  * The one loop of a session: drains events, looks at what is dirty, lists new directories, takes turns over long files, walks roots,
  * and cuts batches. Everything that touches the memory happens here, one thing after the other.
  */
-import { MACHINE_NODE, OsError } from "../core/index.ts";
+import { OsError } from "../core/index.ts";
 import type { ByteString, Clock, NodeId, Os, TimeUs } from "../core/index.ts";
 import type { Limits } from "./limits.ts";
 import type { Root } from "./roots.ts";
@@ -215,19 +215,14 @@ export class Engine {
   }
 
   private async takeDirt(): Promise<void> {
-    const { dirt, nodes } = this.site;
+    const { dirt } = this.site;
     this.dirtySinceUs = undefined;
     this.isCaughtUpDue = true;
     this.checkRoots();
     const { names, whole } = dirt.take();
-    const wholes = new Set(whole);
-    const depth = (node: NodeId): number => (node === MACHINE_NODE ? 0 : (nodes.location(node)?.path.length ?? 0));
-    const order = [...names.keys()].sort((a, b) => depth(a) - depth(b)); // Parents before what lies below them.
-    for (const directory of order) {
-      const marked = names.get(directory) as Map<ByteString, boolean>;
-      await this.scanner.names(directory, marked);
-    }
-    for (const directory of wholes) await this.scanner.directory(directory, "event", () => undefined);
+    this.scanner.addLinks(names);
+    await this.scanner.names(names);
+    for (const directory of whole) await this.scanner.directory(directory, "event", () => undefined);
   }
 
   private drain(): void {

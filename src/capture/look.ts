@@ -65,10 +65,9 @@ export class Looker {
   }
 
   /** The root itself, as an entry of the machine. */
-  root(node: NodeId, path: ByteString, device: number): Look | undefined {
+  root(path: ByteString, device: number): Look | undefined {
     const seen = this.stat(path);
     if (seen === undefined || seen instanceof OsError) return undefined;
-    void node;
     return lookOf(MACHINE_NODE, path, path, seen, device, false);
   }
 

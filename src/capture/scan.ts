@@ -39,7 +39,14 @@ interface Absence {
   readonly notedUs: number;
 }
 
-const MISPLACED_TRIES_MAX = 8;
+interface Listed {
+  readonly directory: NodeId;
+  readonly root: Root;
+  readonly path: ByteString;
+  readonly origin: Origin;
+}
+
+const MISPLACED_TRIES_MAX = 64;
 const ABSENCES_MAX = 100_000; // Beyond it names are unlinked at once; what was moved is then sent anew.
 
 export class Scanner {
@@ -51,6 +58,8 @@ export class Scanner {
   readonly fresh: NodeId[] = [];
   private readonly absences: Record<Origin, Map<string, Absence>> = { event: new Map(), walk: new Map() };
   private readonly misplaced = new Map<NodeId, number>();
+  /** What is still to be looked at in directories that are gone from their place, and may turn up elsewhere. */
+  private readonly orphans = new Map<NodeId, (() => void)[]>();
   /** Directories that could not be listed, for flush. */
   readonly unreadable = new Map<NodeId, ByteString>();
   changedCount = 0;
@@ -66,25 +75,68 @@ export class Scanner {
     return this.absences[origin].size;
   }
 
-  /** Looks at dirty names of a directory. */
-  async names(directory: NodeId, names: ReadonlyMap<ByteString, boolean>): Promise<void> {
+  /** Looks at dirty names, of all directories together, so that what moved between them is seen as such. Parents come first. */
+  async names(marked: ReadonlyMap<NodeId, ReadonlyMap<ByteString, boolean>>): Promise<void> {
+    const { nodes, limits } = this.site;
+    const depth = (node: NodeId): number => (node === MACHINE_NODE ? 0 : (nodes.location(node)?.path.length ?? 0));
+    const order = [...marked.keys()].map((node) => ({ node, depth: depth(node) })).sort((a, b) => a.depth - b.depth);
+    let looks: Look[] = [];
+    for (const { node } of order) {
+      const names = marked.get(node) ?? new Map<ByteString, boolean>();
+      for (const look of node === MACHINE_NODE ? this.lookAtRoots(names) : this.lookAt(node, names)) looks.push(look);
+      if (looks.length < limits.burstNames) continue;
+      await this.settle(looks, "event");
+      looks = [];
+    }
+    await this.settle(looks, "event");
+  }
+
+  private lookAt(directory: NodeId, names: ReadonlyMap<ByteString, boolean>): readonly Look[] {
     const { nodes, roots, dirt } = this.site;
-    if (directory === MACHINE_NODE) return this.rootNames(names);
     const location = nodes.location(directory);
     const root = location === undefined ? undefined : roots.get(location.root);
-    if (location === undefined || root === undefined || root.isMissing) return;
+    if (location === undefined || root === undefined || root.isMissing) return [];
     const closed = nodes.closed(directory);
-    if (closed === "other-filesystem") return;
+    if (closed === "other-filesystem") return [];
     const wanted = closed === "cachedir-tag" ? new Map([...names].filter(([name]) => name === TAG_NAME)) : names;
     const looks = this.looker.names(directory, wanted, this.deviceOf(directory, root));
-    if (!Array.isArray(looks)) {
-      if ("error" in looks) return this.cannotList(directory, location.path, root, looks.error);
-      return this.misplace(directory, () => names.forEach((isWritten, name) => dirt.mark(directory, name, isWritten)));
+    if (Array.isArray(looks)) {
+      this.misplaced.delete(directory);
+      if (wanted.has(TAG_NAME)) dirt.markWhole(directory);
+      return looks;
     }
-    this.misplaced.delete(directory);
-    if (wanted.has(TAG_NAME)) dirt.markWhole(directory);
-    for (let from = 0; from < looks.length; from += this.site.limits.burstNames)
-      await this.settle(root, looks.slice(from, from + this.site.limits.burstNames), "event");
+    if ("error" in looks) this.cannotList(directory, location.path, root, looks.error);
+    else this.misplace(directory, () => names.forEach((isWritten, name) => dirt.mark(directory, name, isWritten)));
+    return [];
+  }
+
+  private lookAtRoots(names: ReadonlyMap<ByteString, boolean>): readonly Look[] {
+    const { roots, directories } = this.site;
+    return [...names.keys()].flatMap((path) => {
+      const root = roots.at(path);
+      const look = root === undefined || root.isMissing ? undefined : this.looker.root(path, root.device);
+      const kept = directories.entry(MACHINE_NODE, path)?.record;
+      return look?.record !== undefined && kept !== undefined && isSameNode(kept, look.record) ? [look] : [];
+    });
+  }
+
+  /** A write is told under one name of a file; its other names are as dirty, also where that one has another file by now. */
+  addLinks(names: Map<NodeId, Map<ByteString, boolean>>): void {
+    const { directories, nodes } = this.site;
+    const found: { readonly parent: NodeId; readonly name: ByteString; readonly isWritten: boolean }[] = [];
+    for (const [parent, marked] of names) {
+      if (parent === MACHINE_NODE) continue;
+      for (const [name, isWritten] of marked) {
+        const entry = directories.entry(parent, name);
+        if (entry === undefined || entry.node === LEFT_OUT || linkCountOf(entry.record) < 2 || kindOf(entry.record) === "directory") continue;
+        for (const other of nodes.known(nodes.filesystemOf(parent), Buffer.from(entry.record))?.names ?? []) found.push({ ...other, isWritten });
+      }
+    }
+    for (const { parent, name, isWritten } of found) {
+      const marked = names.get(parent) ?? new Map<ByteString, boolean>();
+      names.set(parent, marked);
+      marked.set(name, isWritten || marked.get(name) === true);
+    }
   }
 
   /** Lists a directory and settles what differs; `onDirectory` is told of every sub-directory that is captured. */
@@ -111,7 +163,7 @@ export class Scanner {
     }
     if (!this.looker.isInPlace(directory, path)) return this.misplace(directory, () => this.again(directory, origin));
     this.listed(directory, root, path);
-    await this.differences(directory, root, path, listing, foreign, origin);
+    await this.differences({ directory, root, path, origin }, listing, foreign);
     for (const segment of directories.segments(directory))
       for (let i = 0; i < segment.count; i++) {
         const node = segment.nodes[i] as NodeId;
@@ -143,6 +195,7 @@ export class Scanner {
       this.touch(parent);
       await this.site.breathe();
     }
+    this.settleOrphans();
   }
 
   forgetAbsences(): void {
@@ -151,7 +204,8 @@ export class Scanner {
   }
 
   /** Takes part of a listing that differs from the memory, as looks, burst by burst. */
-  private async differences(directory: NodeId, root: Root, path: ByteString, listing: Buffer, foreign: Map<number, number>, origin: Origin): Promise<void> {
+  private async differences(at: Listed, listing: Buffer, foreign: Map<number, number>): Promise<void> {
+    const { directory, root, path, origin } = at;
     denormalise(listing);
     const isTagged = this.hasTag(path, listing);
     this.setClosed(directory, isTagged ? "cachedir-tag" : "none");
@@ -176,7 +230,7 @@ export class Scanner {
       const looks: Look[] = wanted.slice(from, from + burstNames).map(lookAt);
       for (const name of gone.slice(from, from + burstNames))
         looks.push({ parent: directory, name, path: below(path, name), record: undefined, device: undefined, isWritten: false });
-      await this.settle(root, looks, origin);
+      await this.settle(looks, origin);
     }
   }
 
@@ -207,11 +261,12 @@ export class Scanner {
     return { present, absent };
   }
 
-  private async settle(root: Root, looks: readonly Look[], origin: Origin): Promise<void> {
+  private async settle(looks: readonly Look[], origin: Origin): Promise<void> {
     const { batches, directories, clock } = this.site;
+    if (looks.length === 0) return;
     if (batches.isFull) batches.cut();
-    const captured = looks.filter((look) => !this.isLeftOut(root, look));
-    const named = new Burst(this.site, this.tree).settle(captured);
+    const captured = looks.filter((look) => !this.isLeftOut(look));
+    const named = new Burst(this.site, this.tree, this.looker).settle(captured);
     const notedUs = clock.monotonicUs();
     for (const look of named.absent) {
       const { parent, name } = look;
@@ -221,9 +276,10 @@ export class Scanner {
       else this.absences[origin].set(keyOf(look), { parent, name, node, notedUs });
     }
     for (const parent of named.touched) this.touch(parent);
+    if (this.orphans.size > 0) this.settleOrphans();
     this.changedCount += named.same.length + named.created.length + named.absent.length;
     const contents = new SmallContents(this.site, [...named.created, ...named.same]);
-    for (const arrival of named.created) await this.take(arrival, () => this.create(root, arrival, origin, contents));
+    for (const arrival of named.created) await this.take(arrival, () => this.create(arrival, origin, contents));
     for (const arrival of named.same) await this.take(arrival, () => this.refresh(arrival, origin, contents));
   }
 
@@ -241,10 +297,11 @@ export class Scanner {
     await this.site.breathe();
   }
 
-  private create(root: Root, arrival: Arrival, origin: Origin, contents: SmallContents): void {
+  private create(arrival: Arrival, origin: Origin, contents: SmallContents): void {
     const { nodes, directories, roots } = this.site;
     const { parent, name, record, path, device } = arrival;
-    if (!nodes.isAlive(parent)) return;
+    const root = this.rootOf(parent);
+    if (root === undefined) return;
     const filesystem = nodes.filesystemOf(parent);
     const known = device === undefined && linkCountOf(record) > 1 ? nodes.known(filesystem, record) : undefined;
     if (known !== undefined && kindOf(record) !== "directory") {
@@ -282,8 +339,9 @@ export class Scanner {
     return !isSameRecord(before, record) && (isWritten || origin === "walk" || !this.site.watches.isActive);
   }
 
-  private isLeftOut(root: Root, { parent, name, path, record, device }: Look): boolean {
-    if (record === undefined || parent === MACHINE_NODE) return false;
+  private isLeftOut({ parent, name, path, record, device }: Look): boolean {
+    const root = this.rootOf(parent);
+    if (record === undefined || root === undefined) return false;
     const { leftOut, directories } = this.site;
     const kind = kindOf(record);
     const isForeign = device !== undefined && !root.options.crossMounts;
@@ -298,21 +356,16 @@ export class Scanner {
     return true;
   }
 
+  /** The root that a directory lies in; undefined for the machine, and where it left the tree. */
+  private rootOf(directory: NodeId): Root | undefined {
+    const location = this.site.nodes.location(directory);
+    return location === undefined ? undefined : this.site.roots.get(location.root);
+  }
+
   /** A directory's own times changed with its entries. */
   private touch(directory: NodeId): void {
     const place = this.site.nodes.nameOf(directory);
     if (place !== undefined) this.site.dirt.mark(place.parent, place.name);
-  }
-
-  private async rootNames(names: ReadonlyMap<ByteString, boolean>): Promise<void> {
-    const { roots } = this.site;
-    for (const path of names.keys()) {
-      const root = roots.at(path);
-      if (root === undefined || root.isMissing) continue;
-      const look = this.looker.root(root.node, path, root.device);
-      const kept = this.site.directories.entry(MACHINE_NODE, path)?.record;
-      if (look?.record !== undefined && kept !== undefined && isSameNode(kept, look.record)) await this.settle(root, [look], "event");
-    }
   }
 
   /** The directory is not where the memory has it: its own name is looked at first, then it again; a few times. */
@@ -323,9 +376,27 @@ export class Scanner {
     if (this.misplaced.size > limits.dirtyMax) this.misplaced.clear();
     const place = nodes.nameOf(directory);
     if (place === undefined) return void this.misplaced.delete(directory);
+    if (this.isAbsent(directory)) return void this.orphans.set(directory, [...(this.orphans.get(directory) ?? []), again]);
     dirt.mark(place.parent, place.name);
     if (tries <= MISPLACED_TRIES_MAX) again();
     else this.misplaced.delete(directory);
+  }
+
+  /** Whether a directory, or one above it, is known to be gone from its place. */
+  private isAbsent(directory: NodeId): boolean {
+    const { nodes } = this.site;
+    for (let place = nodes.nameOf(directory); place !== undefined; place = nodes.nameOf(place.parent))
+      if (this.absences.event.has(keyOf(place)) || this.absences.walk.has(keyOf(place))) return true;
+    return false;
+  }
+
+  /** Directories that turned up, or are gone for good: what was to be looked at in them is now, or is no matter. */
+  private settleOrphans(): void {
+    for (const [directory, actions] of this.orphans) {
+      if (this.isAbsent(directory)) continue;
+      this.orphans.delete(directory);
+      if (this.site.nodes.isAlive(directory)) for (const again of actions) again();
+    }
   }
 
   private again(directory: NodeId, origin: Origin): void {

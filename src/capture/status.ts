@@ -15,7 +15,7 @@ export interface PauseState {
 export function limitsOf(site: Site): readonly string[] {
   const { watches, limits } = site;
   if (!watches.isActive) return [`without the addon changes are looked for every ${limits.pollEveryMs / 1000} s; what lies between two looks is not seen`];
-  const mmap = "stores through mmap are seen when the file changes otherwise, or by the next reconcile";
+  const mmap = "stores through mmap, and writes through a hard link outside of the folders, are seen by the next reconcile";
   if (watches.unwatchedCount === 0) return [mmap];
   const wanted = Math.ceil((watches.watchedCount + watches.unwatchedCount) / limits.watchShare / 1000) * 1000;
   const command = `sudo sysctl fs.inotify.max_user_watches=${Math.max(wanted, watches.kernelMax * 2)}`;

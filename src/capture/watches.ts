@@ -7,6 +7,7 @@ import type { Nodes } from "./memory/index.ts";
 const WATCHES_MAX_PATH = "/proc/sys/fs/inotify/max_user_watches" as ByteString;
 const WATCHES_MAX_DEFAULT = 8192; // Where the kernel does not say.
 const WRITTEN = WATCH.modify | WATCH.closeWrite;
+const ENTRIES = WATCH.create | WATCH.delete | WATCH.movedFrom | WATCH.movedTo;
 const GONE = WATCH.deleteSelf | WATCH.moveSelf | WATCH.unmount;
 
 export interface WatchOutcome {
@@ -119,12 +120,11 @@ export class Watches {
       this.byWatch.delete(watch);
       if (this.byNode.get(directory) === watch) this.byNode.delete(directory);
     }
-    if (name !== "") {
-      dirt.mark(directory, name, (mask & WRITTEN) !== 0);
-      return false;
-    }
+    if (name !== "") dirt.mark(directory, name, (mask & WRITTEN) !== 0);
+    if (name !== "" && (mask & ENTRIES) === 0) return false;
     const own = nodes.nameOf(directory);
-    if (own !== undefined) dirt.mark(own.parent, own.name);
+    if (own !== undefined) dirt.mark(own.parent, own.name); // Its times changed, also where the entry came and went.
+    if (name !== "") return false;
     return own?.parent === MACHINE_NODE || (mask & GONE) !== 0;
   }
 }

@@ -99,6 +99,24 @@ export class CaptureRig {
     if (this.failure !== undefined) throw this.failure;
   }
 
+  /**
+   * Ends without any order: for a while batches are applied and not acknowledged (`isDeaf`), or lost on their way (`isCut`), and then
+   * nothing of what is under way arrives. What the store was asked to write is written, as if the system went on.
+   */
+  async kill(how: { readonly isDeaf: boolean; readonly isCut: boolean; readonly afterMs: number }): Promise<void> {
+    this.isDeaf = how.isDeaf;
+    this.isCut = how.isCut;
+    await systemClock.sleep(how.afterMs);
+    this.isCut = true;
+    this.isDeaf = true;
+    await this.capture.stop();
+    await this.pulling;
+    await this.store.close();
+    this.isCut = false;
+    this.isDeaf = false;
+    if (this.failure !== undefined) throw this.failure;
+  }
+
   private async pull(capture: Capture): Promise<void> {
     try {
       for (let batch = await capture.next(); batch !== undefined; batch = await capture.next()) {

@@ -143,9 +143,11 @@ export class Replica {
   private give(id: NodeId, parent: NodeId, name: ByteString): void {
     const directory = this.node(parent);
     if (directory.kind !== "directory") throw new Error("the parent is no directory");
+    this.node(id).names.add(" "); // It keeps living where its other names go with what it replaces.
     if (directory.children.has(name)) this.take(parent, name);
     directory.children.set(name, id);
     this.node(id).names.add(`${parent}/${name}`);
+    this.node(id).names.delete(" ");
   }
 
   private take(parent: NodeId, name: ByteString): void {

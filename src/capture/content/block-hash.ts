@@ -3,9 +3,8 @@
  * A region's row holds the hashes of its 256 blocks; a row that is missing means zeros.
  */
 import xxhash from "xxhash-wasm";
-import { BLOCK_BYTES, REGION_BYTES } from "../../core/index.ts";
+import { BLOCK_BYTES } from "../../core/index.ts";
 
-export const REGION_BLOCKS = REGION_BYTES / BLOCK_BYTES;
 export const HASH_BYTES = 8;
 /** The hash of a block whose content is not known: it equals no other, as a block that hashes to it counts as 1. */
 export const UNKNOWN_HASH = Buffer.alloc(HASH_BYTES, 0xff);

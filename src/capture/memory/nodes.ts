@@ -180,10 +180,12 @@ export class Nodes {
   /** The node that a record is known as on a filesystem, with its names that are in the tree. */
   known(filesystem: number, record: Buffer): { readonly node: NodeId; readonly names: readonly Name[] } | undefined {
     const birth = birthOf(record);
-    const found = this.identityRow(filesystem, record)?.identities.find((each) => each.birth === birth);
-    if (found === undefined) return undefined;
-    const names = found.names.filter(({ parent, name }) => this.isAlive(parent) && this.directories.entry(parent, name)?.node === found.node);
-    return names.length === 0 ? undefined : { node: found.node, names };
+    for (const identity of this.identityRow(filesystem, record)?.identities ?? []) {
+      if (identity.birth !== birth) continue;
+      const names = identity.names.filter(({ parent, name }) => this.isAlive(parent) && this.directories.entry(parent, name)?.node === identity.node);
+      if (names.length > 0) return { node: identity.node, names };
+    }
+    return undefined;
   }
 
   addName(filesystem: number, record: Buffer, node: NodeId, name: Name): void {
