@@ -6,7 +6,7 @@
 import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
-import { byteStringOf, isRainbowError, RainbowError } from "../core/index.ts";
+import { byteStringOf, isRainbowError, OsError, RainbowError } from "../core/index.ts";
 import type { Clock, Os, Random } from "../core/index.ts";
 import { filesystemWarnings, refuseFilesystem } from "./filesystem-fitness.ts";
 import { RESTORE_TEXT } from "./restore-text.ts";
@@ -156,9 +156,22 @@ function refuseOthers(path: string): void {
 }
 
 function takeLock(path: string, os: Os): number {
-  const lock = os.lockExclusive(byteStringOf(Buffer.from(join(path, LOCK_FILE))));
+  const lock = lockOf(path, os);
   if (lock !== undefined) return lock;
   throw new RainbowError("BUSY", `${path}: another Rainbow works on this data directory; wait for it, or ask the one that runs ('rainbow status')`, { path });
+}
+
+/** A file with a process number in it would do on machines without flock, but two starters could both take a dead one's: so it is refused. */
+function lockOf(path: string, os: Os): number | undefined {
+  try {
+    return os.lockExclusive(byteStringOf(Buffer.from(join(path, LOCK_FILE))));
+  } catch (error) {
+    if (!(error instanceof OsError)) throw error;
+    if (error.code === "EACCES" || error.code === "EROFS")
+      throw refused(path, `cannot be locked (${error.code})`, "run as its owner, or name another with --data-dir", error);
+    const what = `${path}: cannot be locked (${error.code}), and without a lock two processes could damage it`;
+    throw new RainbowError("UNSUPPORTED", `${what}; install flock (package util-linux) or a C++ compiler for the addon`, { path, system: error.code }, error);
+  }
 }
 
 function createFormat({ path, random, clock }: OpenDataDirectoryOptions): Format {

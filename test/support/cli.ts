@@ -60,6 +60,7 @@ export class Household {
     const child = start(["up", ...words], { cwd: this.base, env: this.env });
     const ended = end(child);
     this.up = { child, ended };
+    process.once("exit", () => child.kill("SIGKILL")); // A failed test leaves nothing running.
     let isOver = false;
     void ended.then(() => (isOver = true));
     for (;;) {

@@ -9,7 +9,7 @@ import type { DataDirectory, OpenDataDirectoryOptions } from "../../../src/app/d
 import { isOnSameDisk, whyTypeIsUnfit } from "../../../src/app/filesystem-fitness.ts";
 import { openOs } from "../../../src/app/os/index.ts";
 import { systemClock, systemRandom } from "../../../src/app/platform.ts";
-import { byteStringOfText, isRainbowError, RainbowError } from "../../../src/core/index.ts";
+import { byteStringOfText, isRainbowError, OsError, RainbowError } from "../../../src/core/index.ts";
 import type { ErrorCode, FilesystemInfo, Os } from "../../../src/core/index.ts";
 import { isRoot, skipped } from "../../support/skip.ts";
 import { temporaryDirectory } from "../../support/temp.ts";
@@ -93,6 +93,20 @@ test("a second holder gets BUSY until the first closes", () => {
   first.close();
   first.close(); // Harmless.
   open(path).close();
+});
+
+test("where nothing can be locked it is refused, with what to install", () => {
+  const lockless = new Proxy(os, {
+    get: (target, name: keyof Os) => {
+      if (name === "lockExclusive") return () => fail("ENOTSUP");
+      const value: unknown = target[name];
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+  const fail = (code: string): never => {
+    throw new OsError(code, "lock", byteStringOfText("/x"));
+  };
+  assert.match(refusal("UNSUPPORTED", () => open(temporaryDirectory("d"), { os: lockless })).message, /install flock/);
 });
 
 test("a folder that holds something else is refused and left as it was", () => {
