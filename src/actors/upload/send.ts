@@ -6,7 +6,7 @@ import { isRainbowError } from "../../core/index.ts";
 import type { Batch, BatchAcknowledged, Clock, HostLink } from "../../core/index.ts";
 import type { Capture } from "../../capture/index.ts";
 
-const WINDOW_BATCHES = 8; // 8 batches of about 1 MiB hide the latency of a group commit and stay far below the agent's memory limit.
+const WINDOW_BATCHES = 6; // 6 batches of about 1 MiB hide the latency of a group commit and stay far below the agent's memory limit.
 const FULL_RETRY_MS = 2000;
 
 /** One call of capture.next() at a time, also across sessions: a call that a lost session left open is taken up by the next one. */
