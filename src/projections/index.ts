@@ -3,9 +3,25 @@
  * computed from their views (paths, differences, history, usage). All of it can be deleted and replayed from the events.
  * Key space and values: FORMAT.md. Not for: deciding anything, or storing payload.
  */
-export { DigTreeProjection } from "./dig-tree/index.ts";
-export type { ProjectionOptions, ResolvedTime, Root, Snapshot, StateView, StreamSpan, TreeLimits } from "./dig-tree/index.ts";
-export { gapsTouching } from "./dig-tree/index.ts";
+export { diffTrees } from "./diff/index.ts";
+export type { Difference, DifferenceKind } from "./diff/index.ts";
+export { ChunkSet, DigTreeProjection, gapsTouching, namedChunks, TREE_LIMITS } from "./dig-tree/index.ts";
+export type {
+  NamedChunks,
+  ProjectionOptions,
+  ReplayDifference,
+  ReplayReport,
+  ResolvedTime,
+  Root,
+  Snapshot,
+  StateView,
+  StreamSpan,
+  TreeLimits,
+} from "./dig-tree/index.ts";
+export { deletionsBelow, logOfPath } from "./history/index.ts";
+export type { Deletion, HistoryOwner, Version } from "./history/index.ts";
 export { resolvePath } from "./resolve-path.ts";
 export type { ResolvedPath } from "./resolve-path.ts";
+export { largestFolders } from "./usage/index.ts";
+export type { FolderUsage } from "./usage/index.ts";
 export type { Gap, NameEntry, NodeName, NodeRecord, View } from "./view.ts";

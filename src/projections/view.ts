@@ -48,8 +48,11 @@ export interface View {
   node(node: NodeId): NodeRecord | undefined;
   /** Extents that cover [from, to) in ascending order, clipped to it; what none covers is zeros. */
   extents(node: NodeId, fromBytes: number, toBytes: number): Extent[];
-  /** Reads plain bytes; short only at the end of the file. Every chunk is verified. */
-  read(node: NodeId, offsetBytes: number, lengthBytes: number): Buffer;
+  /**
+   * Reads plain bytes; short only at the end of the file. Every chunk is verified. Where `into` has room for them they are put there,
+   * and what is given is a part of it: for who reads much, and would have new memory for each run.
+   */
+  read(node: NodeId, offsetBytes: number, lengthBytes: number, into?: Buffer): Buffer;
   /** Gaps that were open at this revision. */
   gaps(): readonly Gap[];
   close(): void;

@@ -119,6 +119,12 @@ class Run {
     view.close();
   }
 
+  async verifyReplay(): Promise<void> {
+    await this.machine.projection.catchUp();
+    const report = await this.machine.projection.verifyReplay();
+    assert.equal(report.differences, [], `replay to r${report.revision}`);
+  }
+
   async compareChunks(): Promise<void> {
     await this.machine.projection.catchUp();
     await this.machine.projection.buildTree();
@@ -138,6 +144,7 @@ async function runOnce(seed: number): Promise<void> {
   }
   await run.compareSome(15);
   await run.compareChunks();
+  await run.verifyReplay();
   for await (const problem of run.machine.dig.check({ readData: false })) throw new Error(`check: ${problem.what} (${problem.where})`);
   await run.machine.close();
 }

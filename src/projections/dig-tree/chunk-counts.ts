@@ -65,6 +65,13 @@ export class ChunkCounts {
     this.below = this.below?.below;
   }
 
+  /** References now of every chunk that was touched since the base. */
+  snapshot(): Map<number, number> {
+    const all = this.below?.snapshot() ?? new Map<number, number>();
+    for (const [chunk, { live }] of this.counts) all.set(chunk, live);
+    return all;
+  }
+
   /** Ascending by chunk. */
   *changes(): IterableIterator<ChunkChange> {
     const chunks = Float64Array.from(this.counts.keys()).sort();
@@ -74,7 +81,8 @@ export class ChunkCounts {
     }
   }
 
-  private live(chunk: number): number | undefined {
+  /** undefined where it was not touched since the base tree. */
+  live(chunk: number): number | undefined {
     return this.counts.get(chunk)?.live ?? this.below?.live(chunk);
   }
 }

@@ -102,8 +102,9 @@ export function settle(state: State, event: VersionSettled): void {
     else if (before !== undefined) state.setRegion(node.node, region, false, null);
   }
   state.setBracket(node.node, null);
-  const { sizeBytes, linkTarget } = bracket;
-  setVersion(state, { ...node, sizeBytes, linkTarget, attributes: bracket.attributes ?? node.attributes, unsettled: event.unsettled });
+  const { attributes, linkTarget } = bracket.attributes === undefined ? node : { attributes: bracket.attributes, linkTarget: bracket.linkTarget };
+  const sizeBytes = node.kind === "symlink" ? linkTarget.length : bracket.sizeBytes;
+  setVersion(state, { ...node, sizeBytes, linkTarget, attributes, unsettled: event.unsettled });
 }
 
 /** The staged state of a node goes, with its bracket. */

@@ -1,8 +1,12 @@
 /** A machine's tree: the fold of its events, in memory over registered trees, and views of any revision. */
-export { gapsTouching } from "./gaps.ts";
 export type { Root, Snapshot } from "./control.ts";
+export { gapsTouching } from "./gaps.ts";
 export type { ResolvedTime, StreamSpan } from "./instants.ts";
+export { ChunkSet, namedChunks } from "./named-chunks.ts";
+export type { NamedChunks } from "./named-chunks.ts";
+export { TREE_LIMITS } from "./policy.ts";
 export type { TreeLimits } from "./policy.ts";
 export { DigTreeProjection } from "./projection.ts";
 export type { ProjectionOptions } from "./projection.ts";
 export type { StateView } from "./state-view.ts";
+export type { ReplayDifference, ReplayReport } from "./verify-replay.ts";

@@ -10,6 +10,7 @@ import type { ChunkNumber, Clock, Revision, TimeUs } from "../../core/index.ts";
 import type { Dig, TreeInfo } from "../../dig/index.ts";
 import { NO_STREAM, readBatches, START_HASH } from "../../events/index.ts";
 import type { EventStore, RecordedBatch } from "../../events/index.ts";
+import type { HistorySource } from "../history/index.ts";
 import { Base } from "./base.ts";
 import { dropForeignTrees } from "./checkpoints.ts";
 import { ChunkCounts } from "./chunk-counts.ts";
@@ -27,6 +28,8 @@ import { SegmentCache } from "./segments.ts";
 import { State } from "./state.ts";
 import { StateView } from "./state-view.ts";
 import { replayedState } from "./tail.ts";
+import { verifyReplay } from "./verify-replay.ts";
+import type { ReplayReport } from "./verify-replay.ts";
 import { changesAsSegment, changesIntoMain } from "./tree-changes.ts";
 import type { Gap } from "../view.ts";
 
@@ -313,6 +316,14 @@ export class DigTreeProjection {
     return this.viewOf(new State({ base, layers: this.state.freeze() }), this.at, base);
   }
 
+  /** What history is read from, up to a batch end. */
+  async historySource(head: Revision): Promise<HistorySource> {
+    const { store, stream, first } = await this.span();
+    await this.waitFor(head);
+    const treeRevisions = this.dig.trees.list().map((info) => info.revision);
+    return { store, stream, head, first, treeRevisions, openBase: (revision) => this.openBase(revision) };
+  }
+
   /** The state at the last batch end at or before `revision`. INSTANT_OUTSIDE where it is before the window or after the head. */
   async viewAt(revision: Revision): Promise<StateView> {
     const span = await this.span();
@@ -383,6 +394,19 @@ export class DigTreeProjection {
   /** Gaps that are open now. */
   openGaps(): Gap[] {
     return this.state.controls(PREFIX.openGap).map(({ value }) => decodeGap(value));
+  }
+
+  /** Rebuilds the state from nothing beside the live one and compares. The memory it takes grows with the number of files. */
+  async verifyReplay(onProgress?: (revision: Revision, head: Revision) => void): Promise<ReplayReport> {
+    const base = this.openBase(this.state.treeBase?.revision ?? NO_STREAM);
+    const counts = this.state.counts!.snapshot();
+    const liveCount = (chunk: ChunkNumber): number => counts.get(chunk) ?? this.dig.chunks.liveCount(chunk);
+    try {
+      const state = new State({ base, layers: this.state.freeze() });
+      return await verifyReplay(this.store, this.stream, { state, revision: this.at, liveCount }, onProgress);
+    } finally {
+      base?.close();
+    }
   }
 
   /** Lets what is under way end, builds the last tree and gives everything back. A full disk leaves the tail to the next start. */

@@ -58,12 +58,13 @@ export class StateView implements View {
     return record === undefined ? [] : settledExtents(this.state, record, Math.max(0, fromBytes), toBytes);
   }
 
-  read(node: NodeId, offsetBytes: number, lengthBytes: number): Buffer {
+  read(node: NodeId, offsetBytes: number, lengthBytes: number, into?: Buffer): Buffer {
     const record = this.state.node(node);
     if (record === undefined || record.kind !== "file") {
       throw new RainbowError("NOT_FOUND", `no file of that number existed at r${this.revision}`, { node, revision: this.revision });
     }
-    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(lengthBytes, record.sizeBytes - offsetBytes)));
+    const byteCount = Math.max(0, Math.min(lengthBytes, record.sizeBytes - offsetBytes));
+    const bytes = into !== undefined && byteCount <= into.length ? into.subarray(0, byteCount) : Buffer.allocUnsafe(byteCount);
     let end = 0;
     for (const extent of settledExtents(this.state, record, offsetBytes, offsetBytes + bytes.length)) {
       const plain = this.chunk(extent.chunk);

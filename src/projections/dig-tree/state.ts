@@ -255,6 +255,11 @@ export class State {
     this.floor = 0;
   }
 
+  /** For walks over everything. */
+  get allLayers(): readonly Layer[] {
+    return this.layers;
+  }
+
   get treeBase(): Base | undefined {
     return this.base;
   }

@@ -14,7 +14,8 @@ import { encodeSegment, encodeTouched } from "./segments.ts";
 import type { SegmentFacts } from "./segments.ts";
 import { encodeNameValue, encodeNode, encodeRegion } from "./values.ts";
 
-const SCATTERED = [PREFIX.name, PREFIX.node, PREFIX.region, PREFIX.stagedRegion] as const;
+/** The prefixes that lie in segments too. */
+export const SCATTERED = [PREFIX.name, PREFIX.node, PREFIX.region, PREFIX.stagedRegion] as const;
 const GONE = Buffer.from([0]);
 const HERE = Buffer.from([1]);
 
@@ -84,8 +85,16 @@ function* regionsOf(layer: Layer, prefix: number): IterableIterator<Entry> {
   }
 }
 
-function* controlOf(layer: Layer): IterableIterator<Entry> {
-  for (const key of [...layer.control.keys()].sort() as ByteString[]) yield { key: bytesOf(key), value: layer.control.get(key) ?? undefined };
+function controlOf(layer: Layer): IterableIterator<Entry> {
+  return controlEntriesOf(layer, undefined);
+}
+
+/** Facts of one prefix, or all. */
+export function* controlEntriesOf(layer: Layer, prefix: number | undefined): IterableIterator<Entry> {
+  for (const text of [...layer.control.keys()].sort() as ByteString[]) {
+    const key = bytesOf(text);
+    if (prefix === undefined || key[0] === prefix) yield { key, value: layer.control.get(text) ?? undefined };
+  }
 }
 
 export interface TailEstimate {

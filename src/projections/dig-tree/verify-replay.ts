@@ -1,0 +1,93 @@
+/** Rebuilds the state from the events alone, beside the live one and in memory, and compares every key and the counts of chunks. */
+import { displayOf } from "../../core/index.ts";
+import type { ByteString, ChunkNumber, Revision } from "../../core/index.ts";
+import { NO_STREAM, readBatches } from "../../events/index.ts";
+import type { EventStore } from "../../events/index.ts";
+import { ChunkCounts } from "./chunk-counts.ts";
+import { evolve } from "./evolve.ts";
+import { namePartOfKey, nodeOfKey, PREFIX, regionOfKey } from "./keys.ts";
+import { State } from "./state.ts";
+import { digestOf, walkState } from "./walk-state.ts";
+import type { KeyAndValue } from "./walk-state.ts";
+
+export interface ReplayDifference {
+  /** Which answer differs, for people. */
+  readonly what: string;
+  readonly live: string;
+  readonly replayed: string;
+}
+
+export interface ReplayReport {
+  readonly revision: Revision;
+  readonly eventCount: number;
+  readonly keyCount: number;
+  /** Digest of the replayed state, in hex. */
+  readonly digest: string;
+  /** The first few. */
+  readonly differences: readonly ReplayDifference[];
+}
+
+const DIFFERENCES_MAX = 20;
+const SLICE_EVENTS = 5000; // About 15 ms of folding; others get their turn then.
+
+export interface LiveState {
+  readonly state: State;
+  readonly revision: Revision;
+  liveCount(chunk: ChunkNumber): number;
+}
+
+export async function verifyReplay(
+  store: EventStore,
+  stream: string,
+  live: LiveState,
+  onProgress: (revision: Revision, head: Revision) => void = () => undefined,
+): Promise<ReplayReport> {
+  const counts = new ChunkCounts(() => 0);
+  const replayed = new State({ counts });
+  let [eventCount, sliceCount] = [0, 0];
+  for await (const batch of readBatches(store, stream, (NO_STREAM + 1) as Revision, live.revision)) {
+    for (const recorded of batch.events) evolve(replayed, recorded);
+    eventCount += batch.events.length;
+    sliceCount += batch.events.length;
+    if (sliceCount < SLICE_EVENTS) continue;
+    sliceCount = 0;
+    onProgress(batch.last, live.revision);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const { keyCount, differences } = compare(walkState(live.state), walkState(replayed));
+  for (const { chunk, delta } of counts.changes()) {
+    const count = live.liveCount(chunk);
+    if (count !== delta && differences.length < DIFFERENCES_MAX)
+      differences.push({ what: `references of chunk ${chunk}`, live: `${count}`, replayed: `${delta}` });
+  }
+  return { revision: live.revision, eventCount, keyCount, digest: digestOf(replayed).toString("hex"), differences };
+}
+
+function compare(live: Iterator<KeyAndValue>, replayed: Iterator<KeyAndValue>): { readonly keyCount: number; readonly differences: ReplayDifference[] } {
+  const differences: ReplayDifference[] = [];
+  let [x, y] = [live.next(), replayed.next()];
+  let keyCount = 0;
+  const differs = (what: string, left: string, right: string): void => {
+    if (differences.length < DIFFERENCES_MAX) differences.push({ what, live: left, replayed: right });
+  };
+  while (x.done !== true || y.done !== true) {
+    keyCount += 1;
+    const order = x.done === true ? 1 : y.done === true ? -1 : Buffer.compare(x.value.key, y.value.key);
+    if (order < 0) differs(nameOfKey(x.value!.key), x.value!.value.toString("hex"), "missing");
+    else if (order > 0) differs(nameOfKey(y.value!.key), "missing", y.value!.value.toString("hex"));
+    else if (!x.value!.value.equals(y.value!.value)) differs(nameOfKey(x.value!.key), x.value!.value.toString("hex"), y.value!.value.toString("hex"));
+    if (order <= 0) x = live.next();
+    if (order >= 0) y = replayed.next();
+  }
+  return { keyCount, differences };
+}
+
+/** A key for people. */
+function nameOfKey(key: Buffer): string {
+  const prefix = key[0]!;
+  if (prefix === PREFIX.name) return `name '${displayOf(namePartOfKey(key) as ByteString)}' in directory ${nodeOfKey(key)}`;
+  if (prefix === PREFIX.node) return `node ${nodeOfKey(key)}`;
+  if (prefix === PREFIX.region) return `content of file ${nodeOfKey(key)}, region ${regionOfKey(key)}`;
+  if (prefix === PREFIX.stagedRegion) return `staged content of file ${nodeOfKey(key)}, region ${regionOfKey(key)}`;
+  return `fact ${key.toString("hex")}`;
+}

@@ -1,0 +1,39 @@
+/** Everything a State holds, as keys and values in key order: for digests and comparisons. */
+import { createHash } from "node:crypto";
+import { PREFIX } from "./keys.ts";
+import { mergeNewest } from "./merge.ts";
+import type { State } from "./state.ts";
+import { controlEntriesOf, entriesOf, SCATTERED } from "./tree-changes.ts";
+
+export interface KeyAndValue {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+const CONTROL = Object.values(PREFIX).filter((prefix) => prefix >= PREFIX.bracket && prefix < PREFIX.segment);
+
+/** Buffers are valid until the next step. The State is not written meanwhile. */
+export function* walkState(state: State): IterableIterator<KeyAndValue> {
+  const { treeBase: base, allLayers: layers } = state;
+  for (const prefix of SCATTERED) {
+    const older = base === undefined ? [] : [base.everything(prefix)];
+    for (const { key, value } of mergeNewest([...older, ...layers.map((layer) => entriesOf(layer, prefix))])) if (value !== undefined) yield { key, value };
+  }
+  for (const prefix of CONTROL) {
+    const older = base === undefined ? [] : [base.everything(prefix)];
+    const newer = layers.map((layer) => controlEntriesOf(layer, prefix));
+    for (const { key, value } of mergeNewest([...older, ...newer])) if (value !== undefined) yield { key, value };
+  }
+}
+
+/** SHA-256 over all keys and values: equal exactly where two states answer the same. */
+export function digestOf(state: State): Buffer {
+  const hash = createHash("sha256");
+  const lengths = Buffer.allocUnsafe(8);
+  for (const { key, value } of walkState(state)) {
+    lengths.writeUInt32LE(key.length, 0);
+    lengths.writeUInt32LE(value.length, 4);
+    hash.update(lengths).update(key).update(value);
+  }
+  return hash.digest();
+}

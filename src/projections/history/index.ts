@@ -1,0 +1,6 @@
+/** What became of paths: versions and deletions, found by reading the stream backwards. */
+export type { Deletion } from "./deleted.ts";
+export type { HistorySource } from "./intervals.ts";
+export type { Version } from "./log.ts";
+export { deletionsBelow, logOfPath } from "./queries.ts";
+export type { HistoryOwner } from "./queries.ts";

@@ -1,0 +1,103 @@
+/**
+ * The stream cut at its trees, newest piece first. History is read piece by piece: events backwards to find what is of interest, then
+ * forwards over the tree to see what was true. Memory is that of what was found in one piece.
+ */
+import type { Revision, TimeUs } from "../../core/index.ts";
+import { decodeEvent, NO_STREAM, readBatches } from "../../events/index.ts";
+import type { EventStore, Recorded, RecordedBatch } from "../../events/index.ts";
+import type { Base, State } from "../dig-tree/internal.ts";
+import { applyLate, evolve, State as StateOf } from "../dig-tree/internal.ts";
+
+const PAGE_EVENTS = 5000;
+
+export interface HistorySource {
+  readonly store: EventStore;
+  readonly stream: string;
+  /** The newest revision of interest, a batch end. */
+  readonly head: Revision;
+  /** The oldest that is still there. */
+  readonly first: Revision;
+  /** Revisions of the trees, ascending. */
+  readonly treeRevisions: readonly Revision[];
+  /** The newest tree at or before a revision, to be closed; undefined where there is none. */
+  openBase(revision: Revision): Base | undefined;
+}
+
+export interface Interval {
+  /** Exclusive: a tree's revision, or the one before the stream's first. */
+  readonly after: Revision;
+  /** Inclusive, a batch end. */
+  readonly to: Revision;
+}
+
+export function* intervalsOf(source: HistorySource): IterableIterator<Interval> {
+  const { first, head } = source;
+  let to = head;
+  const trees = source.treeRevisions.filter((revision) => revision < head && revision >= first - 1);
+  for (const after of [...trees.toReversed(), (first - 1) as Revision]) {
+    if (after < to) yield { after, to };
+    to = after;
+  }
+}
+
+/** Events newest first. */
+export async function* eventsBackwards(source: HistorySource, { after, to }: Interval): AsyncGenerator<Recorded> {
+  for (let from = to; from > after;) {
+    const page = await source.store.read(source.stream, { direction: "backwards", from, maxCount: PAGE_EVENTS });
+    for (const stored of page) {
+      if (stored.revision <= after) return;
+      yield decodeEvent(stored);
+    }
+    if (page.length === 0) return;
+    from = (page.at(-1)!.revision - 1) as Revision;
+  }
+}
+
+export interface Moment {
+  readonly batch: RecordedBatch;
+  readonly revision: Revision;
+  readonly timeUs: TimeUs;
+  /** The batch end before. */
+  readonly before: Revision;
+}
+
+/**
+ * Replays an interval and stops at the batches that end at `revisions` (ascending): `onBefore` sees the state just before the batch,
+ * `onAfter` just after it.
+ */
+export async function replayInterval(
+  source: HistorySource,
+  { after, to }: Interval,
+  revisions: ReadonlySet<Revision>,
+  onBefore: (state: State, moment: Moment) => void,
+  onAfter: (state: State, moment: Moment) => void,
+): Promise<void> {
+  const base = after === NO_STREAM ? undefined : source.openBase(after);
+  try {
+    const state = new StateOf({ base, applyLate });
+    let before = after;
+    for await (const batch of readBatches(source.store, source.stream, (after + 1) as Revision, to)) {
+      const moment = { batch, revision: batch.last, timeUs: batch.metadata.agentTimeUs, before };
+      const isOfInterest = revisions.has(batch.last);
+      if (isOfInterest) onBefore(state, moment);
+      for (const recorded of batch.events) evolve(state, recorded);
+      if (isOfInterest) onAfter(state, moment);
+      before = batch.last;
+    }
+  } finally {
+    base?.close();
+  }
+}
+
+/** The path of a name in a state; undefined where it leads nowhere. */
+export function pathOf(state: State, parent: number, name: string): string | undefined {
+  let path = name;
+  let at = parent;
+  for (let depth = 0; at !== 0; depth++) {
+    const up = state.node(at as never)?.names[0];
+    if (up === undefined || depth > 4096) return undefined; // The longest path; a damaged tree must not hold us in a circle.
+    path = `${up.name}/${path}`;
+    at = up.parent;
+  }
+  return path;
+}

@@ -1,0 +1,138 @@
+/** Each version of what a path names, newest first, back through renames and through files that took the name over. */
+import type { ByteString, NodeId, NodeKind, Revision, TimeUs } from "../../core/index.ts";
+import type { MachineEvent } from "../../events/index.ts";
+import type { State } from "../dig-tree/internal.ts";
+import type { NodeRecord } from "../view.ts";
+import { describe } from "./describe.ts";
+import { eventsBackwards, intervalsOf, pathOf, replayInterval } from "./intervals.ts";
+import type { HistorySource, Interval, Moment } from "./intervals.ts";
+
+export interface Version {
+  /** The batch end that shows it. */
+  readonly revision: Revision;
+  readonly timeUs: TimeUs;
+  readonly node: NodeId;
+  /** Where it lay then; the last place where it was deleted. */
+  readonly path: ByteString;
+  readonly kind: NodeKind;
+  readonly sizeBytes: number;
+  /** For people, in the order in which they matter. */
+  readonly changes: readonly string[];
+  readonly unsettled: boolean;
+  readonly deleted: boolean;
+}
+
+/** What is followed: a name, and the node that had it; between two nodes of one name there is none. */
+interface Trail {
+  readonly node: NodeId | undefined;
+  readonly parent: NodeId;
+  readonly name: ByteString;
+}
+
+interface Found {
+  readonly revision: Revision;
+  readonly node: NodeId;
+}
+
+export interface LogStart {
+  readonly parent: NodeId;
+  readonly name: ByteString;
+  /** Absent: the path names nothing at the head; its last node is looked for. */
+  readonly node?: NodeId;
+}
+
+/** Versions up to `source.head`. */
+export async function* logOf(source: HistorySource, start: LogStart): AsyncGenerator<Version> {
+  let trail: Trail = { node: start.node, parent: start.parent, name: start.name };
+  for (const interval of intervalsOf(source)) {
+    const found: Found[] = [];
+    let end = interval.to;
+    for await (const { event, revision, metadata } of eventsBackwards(source, interval)) {
+      if (metadata.batchEnd !== undefined) end = revision;
+      const next = stepBack(trail, event);
+      if (next === trail && !concerns(trail, event)) continue;
+      const node = trail.node ?? next.node;
+      if (node !== undefined && found.at(-1)?.revision !== end) found.push({ revision: end, node });
+      else if (node !== undefined && found.at(-1)?.node !== node) found.push({ revision: end, node });
+      trail = next;
+    }
+    yield* await versionsOf(source, interval, found);
+  }
+}
+
+/** Whether an event says something of the node. */
+function concerns({ node }: Trail, event: MachineEvent): boolean {
+  if (node === undefined) return false;
+  if ("node" in event && event.node === node) return event.type !== "PassStarted";
+  if (event.type === "NodeRenamed") return event.fromParent === node || event.toParent === node;
+  return (event.type === "NodeCreated" || event.type === "NodeLinked" || event.type === "NodeUnlinked") && event.parent === node;
+}
+
+/** What is followed before `event`. */
+function stepBack(trail: Trail, event: MachineEvent): Trail {
+  const { node, parent, name } = trail;
+  switch (event.type) {
+    case "NodeCreated":
+      return event.node === node ? { node: undefined, parent: event.parent, name: event.name } : trail;
+    case "NodeRenamed": {
+      const isHere = event.toParent === parent && event.toName === name;
+      if (event.node === node && isHere && event.replaced !== 0) return { node: event.replaced, parent, name };
+      if (event.node === node && isHere) return { node, parent: event.fromParent, name: event.fromName };
+      const isLeft = node === undefined && event.fromParent === parent && event.fromName === name;
+      return isLeft ? { node: event.node, parent, name } : trail;
+    }
+    case "NodeUnlinked":
+      return node === undefined && event.parent === parent && event.name === name ? { node: event.node, parent, name } : trail;
+    default:
+      return trail;
+  }
+}
+
+/** Newest first. */
+async function versionsOf(source: HistorySource, interval: Interval, found: readonly Found[]): Promise<Version[]> {
+  if (found.length === 0) return [];
+  const nodes = Map.groupBy(found, (each) => each.revision);
+  const before = new Map<NodeId, { readonly record: NodeRecord; readonly path: ByteString }>();
+  const versions: Version[] = [];
+  const look = (state: State, node: NodeId): { readonly record: NodeRecord; readonly path: ByteString } | undefined => {
+    const record = state.node(node);
+    const name = record?.names.at(-1);
+    if (record === undefined || record.hidden || name === undefined) return undefined;
+    return { record, path: (pathOf(state, name.parent, name.name) ?? name.name) as ByteString };
+  };
+  const onBefore = (state: State, { revision }: Moment): void => {
+    before.clear();
+    for (const { node } of nodes.get(revision)!) {
+      const known = look(state, node);
+      if (known !== undefined) before.set(node, known);
+    }
+  };
+  const onAfter = (state: State, moment: Moment): void => {
+    for (const { node } of nodes.get(moment.revision)!.toReversed()) {
+      const version = versionOf(node, moment, before.get(node), look(state, node));
+      if (version !== undefined) versions.push(version);
+    }
+  };
+  await replayInterval(source, interval, new Set(nodes.keys()), onBefore, onAfter);
+  return versions.toReversed();
+}
+
+type Known = { readonly record: NodeRecord; readonly path: ByteString } | undefined;
+
+/** undefined where nothing of it can be seen: a pass is under way, or it came and went within the batch. */
+function versionOf(node: NodeId, { batch, revision, timeUs }: Moment, before: Known, after: Known): Version | undefined {
+  const known = after ?? before;
+  if (known === undefined) return undefined;
+  const isStill = before !== undefined && after !== undefined && before.record === after.record && after.record.kind !== "directory";
+  if (isStill && !hasWritten(node, batch)) return undefined;
+  const { kind, sizeBytes, unsettled } = known.record;
+  const changes = describe(node, batch, before?.record, after?.record);
+  if (changes.length === 0) return undefined;
+  return { revision, timeUs, node, path: known.path, kind, sizeBytes, changes, unsettled, deleted: after === undefined };
+}
+
+function hasWritten(node: NodeId, batch: Moment["batch"]): boolean {
+  return batch.events.some(
+    ({ event }) => (event.type === "ExtentsWritten" || event.type === "RangeZeroed" || event.type === "RangeCloned") && event.node === node,
+  );
+}
