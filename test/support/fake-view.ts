@@ -103,10 +103,11 @@ export class FakeView implements View {
     return found;
   }
 
-  read(node: NodeId, offsetBytes: number, lengthBytes: number): Buffer {
+  read(node: NodeId, offsetBytes: number, lengthBytes: number, into?: Buffer): Buffer {
     this.onRead(node, offsetBytes, lengthBytes);
     const file = this.at(node);
-    const bytes = Buffer.alloc(Math.max(0, Math.min(lengthBytes, file.sizeBytes - offsetBytes)));
+    const byteCount = Math.max(0, Math.min(lengthBytes, file.sizeBytes - offsetBytes));
+    const bytes = into !== undefined && byteCount <= into.length ? into.subarray(0, byteCount).fill(0) : Buffer.alloc(byteCount);
     for (const segment of file.segments) {
       const from = Math.max(segment.offset, offsetBytes);
       const to = Math.min(segment.offset + segment.bytes.length, offsetBytes + bytes.length);

@@ -7,7 +7,7 @@ import type { ByteString, NodeId, Os } from "../../core/index.ts";
 import type { View } from "../../projections/index.ts";
 import type { Pace } from "./pace.ts";
 
-const RUN_BYTES_MAX = 1 << 20; // One read and one write each; larger gains nothing and holds the event loop for longer.
+export const RUN_BYTES_MAX = 1 << 20; // One read and one write each; larger gains nothing and holds the event loop for longer.
 const SPAN_BYTES = 64 << 20; // Extents are asked for by the span: at most 16,384 of them, where each is one block.
 const ZEROS = Buffer.alloc(1 << 16);
 
@@ -15,10 +15,12 @@ export interface FileSource {
   readonly view: View;
   readonly node: NodeId;
   readonly sizeBytes: number;
+  /** Room for a run, used again and again: new memory for each would keep the garbage collector busier than all the rest. */
+  readonly scratch: Buffer;
 }
 
 /** Flat pairs start, end; ascending, not overlapping. */
-export function* runsOf({ view, node, sizeBytes }: FileSource): Generator<readonly [fromBytes: number, toBytes: number], void, undefined> {
+export function* runsOf({ view, node, sizeBytes }: Omit<FileSource, "scratch">): Generator<readonly [fromBytes: number, toBytes: number], void, undefined> {
   let [from, to] = [0, 0];
   for (let span = 0; span < sizeBytes; span += SPAN_BYTES) {
     for (const extent of view.extents(node, span, Math.min(span + SPAN_BYTES, sizeBytes))) {
@@ -66,7 +68,7 @@ export async function hasSameContent(os: Os, path: ByteString, source: FileSourc
 }
 
 function readWhole(source: FileSource, from: number, to: number): Buffer {
-  const bytes = source.view.read(source.node, from, to - from);
+  const bytes = source.view.read(source.node, from, to - from, source.scratch);
   if (bytes.length === to - from) return bytes;
   throw new RainbowError("DIG_CORRUPT", `node ${source.node}: ${to - from} bytes at ${from} are recorded, ${bytes.length} are stored`, { node: source.node });
 }

@@ -41,6 +41,7 @@ export class LeafWriter {
   private readonly removal: RemovalRules;
   private readonly pace: Pace;
   private readonly report: Report;
+  private readonly scratch: Buffer;
   /** Only nodes with several names, and only until the last of them was seen. */
   private readonly leaders = new Map<NodeId, Leader>();
 
@@ -54,6 +55,7 @@ export class LeafWriter {
     removal: RemovalRules;
     pace: Pace;
     report: Report;
+    scratch: Buffer;
   }) {
     this.os = parts.os;
     this.view = parts.view;
@@ -64,6 +66,7 @@ export class LeafWriter {
     this.removal = parts.removal;
     this.pace = parts.pace;
     this.report = parts.report;
+    this.scratch = parts.scratch;
   }
 
   async write(leaf: Leaf): Promise<void> {
@@ -125,7 +128,8 @@ export class LeafWriter {
 
   private async isSame({ record, path }: Leaf): Promise<boolean> {
     try {
-      if (record.kind === "file") return await hasSameContent(this.os, path, { view: this.view, node: record.node, sizeBytes: record.sizeBytes }, this.pace);
+      const { node, kind, sizeBytes } = record;
+      if (kind === "file") return await hasSameContent(this.os, path, { view: this.view, node, sizeBytes, scratch: this.scratch }, this.pace);
       return record.kind !== "symlink" || this.os.readlink(path) === record.linkTarget;
     } catch (error) {
       if (error instanceof OsError) return false; // It cannot be read, or went meanwhile: made anew.

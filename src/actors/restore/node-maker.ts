@@ -31,15 +31,17 @@ export class NodeMaker {
   private readonly pace: Pace;
   private readonly report: Report;
   private readonly token: string;
+  private readonly scratch: Buffer;
   private counter = 0;
 
-  constructor(parts: { os: Os; view: View; metadata: Metadata; pace: Pace; report: Report; token: string }) {
+  constructor(parts: { os: Os; view: View; metadata: Metadata; pace: Pace; report: Report; token: string; scratch: Buffer }) {
     this.os = parts.os;
     this.view = parts.view;
     this.metadata = parts.metadata;
     this.pace = parts.pace;
     this.report = parts.report;
     this.token = parts.token;
+    this.scratch = parts.scratch;
   }
 
   /** Makes a file, symlink or special file at `path`. Returns the metadata that could not be set, "" where all was. */
@@ -95,7 +97,7 @@ export class NodeMaker {
     const fd = this.os.openWrite(path, { exclusive: true, truncate: false });
     try {
       if (record.sizeBytes > 0) {
-        const source = { view: this.view, node: record.node, sizeBytes: record.sizeBytes };
+        const source = { view: this.view, node: record.node, sizeBytes: record.sizeBytes, scratch: this.scratch };
         await writeContent(this.os, fd, source, this.pace, (byteCount) => this.report.written(byteCount));
       }
       if (isDurable) this.os.fsync(fd);

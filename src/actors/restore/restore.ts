@@ -2,6 +2,7 @@
 import { createActor, fromPromise } from "xstate";
 import { displayOf, RainbowError } from "../../core/index.ts";
 import type { NodeRecord } from "../../projections/index.ts";
+import { RUN_BYTES_MAX } from "./file-content.ts";
 import type { RestoreOutput } from "./items.ts";
 import { LeafWriter } from "./leaf-writer.ts";
 import { restoreMachine } from "./machine.ts";
@@ -116,10 +117,11 @@ class Run {
     const { record, target, policy } = this.chosen!;
     report.enter("writing", plan);
     if (!policy.dryRun && request.target === request.path) this.parents.prepare(request.target);
-    const maker = new NodeMaker({ os, view, metadata, pace, report, token: request.clock.now().toString(36) });
+    const scratch = Buffer.allocUnsafeSlow(RUN_BYTES_MAX);
+    const maker = new NodeMaker({ os, view, metadata, pace, report, scratch, token: request.clock.now().toString(36) });
     const removal = this.removal(policy);
     const isExclusive = request.exclusive === true;
-    const leaves = new LeafWriter({ os, view, policy, isExclusive, maker, metadata, removal, pace, report });
+    const leaves = new LeafWriter({ os, view, policy, isExclusive, maker, metadata, removal, pace, report, scratch });
     const onTopMade = (): void => {
       if (policy.mode !== "overwrite") writeMarker(os, target.path, markerText(request, record));
     };
