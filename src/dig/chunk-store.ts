@@ -11,7 +11,7 @@ import type { ChunkStore, TreeInfo } from "./dig.ts";
 import { RUN_CHUNKS_MAX, RUN_PAYLOAD_BYTES } from "./layout.ts";
 import { decodeLife } from "./life.ts";
 import { controlKey, rowDelete, rowPut } from "./control-rows.ts";
-import { decodeRunHeader, encodeRunHeader, encodeRunRow, rowOfHeader, runBlocks, runHeaderBytes, totalsOf } from "./run.ts";
+import { decodeRunHeader, encodeRunHeader, encodeRunRow, rowOfHeader, runBlocks, totalsOf } from "./run.ts";
 import type { RunEntry, RunHeader, RunRow } from "./run.ts";
 import { RunTable } from "./run-table.ts";
 import type { Store } from "./store.ts";
@@ -301,7 +301,7 @@ function* packs(chunks: readonly NewChunk[], payloadMax: number): IterableIterat
   let from = 0;
   let payloadBytes = 0;
   for (const [i, chunk] of chunks.entries()) {
-    const isFull = i - from === RUN_CHUNKS_MAX || payloadBytes + chunk.stored.length + runHeaderBytes(i - from + 1) > payloadMax;
+    const isFull = i - from === RUN_CHUNKS_MAX || payloadBytes + chunk.stored.length > payloadMax;
     if (i > from && isFull) {
       yield chunks.slice(from, i);
       from = i;

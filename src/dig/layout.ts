@@ -49,9 +49,9 @@ export const RUN_MAGIC = "DIGR";
 export const RUN_KIND_CHUNKS = 1;
 export const RUN_ENTRY = { hash: 0, index: 32, encoding: 34, lengthBytes: 35, storedBytes: 38 } as const;
 export const RUN_ENTRY_BYTES = 41;
-/** A run of 4 KiB chunks is 1 MiB with its header; its row stays below two LMDB overflow pages. */
-export const RUN_CHUNKS_MAX = 256;
-export const RUN_PAYLOAD_BYTES = 1 << 20;
+/** The row of a full run just fits into one page of LMDB, so that a chunk costs 21 bytes there. */
+export const RUN_CHUNKS_MAX = 192;
+export const RUN_PAYLOAD_BYTES = 1 << 20; // A batch of 64 KiB chunks is one run.
 
 export const PAGE = {
   crc: 0,

@@ -91,7 +91,7 @@ function writeVarint(page: Buffer, value: number, at: number): number {
 }
 
 export class PageBuilder {
-  private page: Buffer = Buffer.alloc(BLOCK_BYTES);
+  private readonly page: Buffer = Buffer.alloc(BLOCK_BYTES);
   private readonly restarts: number[] = [];
   private at: number = PAGE.entries;
   private count = 0;
@@ -123,10 +123,11 @@ export class PageBuilder {
     return this.at - PAGE.entries + this.restarts.length * 2;
   }
 
-  /** The finished page, and its checksum; the builder begins anew. */
+  /** The finished page, which the next entry overwrites, and its checksum; the builder begins anew. */
   finish(level: number, birth: number, sequence: number): { readonly page: Buffer; readonly crc: number } {
     const { page } = this;
     assert(this.count > 0, "a page has an entry");
+    page.fill(0, this.at);
     page.writeUInt32LE(MAGIC_NUMBER, PAGE.magic);
     page[PAGE.kind] = level === 0 ? PAGE_KIND.leaf : PAGE_KIND.inner;
     page[PAGE.level] = level;
@@ -138,7 +139,6 @@ export class PageBuilder {
     this.restarts.forEach((offset, i) => page.writeUInt16LE(offset, BLOCK_BYTES - (this.restarts.length - i) * 2));
     const crc = pageCrc(page);
     page.writeUInt32LE(crc, PAGE.crc);
-    this.page = Buffer.alloc(BLOCK_BYTES);
     this.restarts.length = 0;
     this.at = PAGE.entries;
     this.count = 0;

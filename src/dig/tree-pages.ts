@@ -88,7 +88,8 @@ export class PageSink {
   private extent: BlockRange | undefined;
   private used = 0;
   private written = 0;
-  private parts: Buffer[] = [];
+  /** Pages of the extent that are not written yet; one piece of memory for the whole build. */
+  private piece: Buffer = Buffer.alloc(0);
 
   constructor(store: Store, birth: number) {
     this.store = store;
@@ -96,11 +97,12 @@ export class PageSink {
     this.sequence = store.nextSequence();
   }
 
+  /** Copies a page in; returns the block that it gets. */
   page(page: Buffer): number {
     if (this.extent === undefined || this.used === this.extent.count) this.nextExtent();
     const block = this.extent!.start + this.used;
+    page.copy(this.piece, (this.used - this.written) * BLOCK_BYTES);
     this.used += 1;
-    this.parts.push(page);
     this.pages.push(block);
     return block;
   }
@@ -130,7 +132,6 @@ export class PageSink {
 
   /** Gives everything back: the build came to nothing. */
   abandon(): void {
-    this.parts = [];
     if (this.extent !== undefined) this.taken.push(this.extent);
     this.extent = undefined;
     for (const range of this.taken) this.store.allocation.release(range);
@@ -143,6 +144,7 @@ export class PageSink {
     for (;;) {
       try {
         this.extent = this.store.allocate(count, "tree");
+        if (this.piece.length < count * BLOCK_BYTES) this.piece = Buffer.allocUnsafeSlow(count * BLOCK_BYTES);
         return;
       } catch (error) {
         if (count === 1) throw error;
@@ -162,9 +164,9 @@ export class PageSink {
   }
 
   private flush(): void {
-    if (this.parts.length === 0 || this.extent === undefined) return;
-    this.store.file.write(this.parts, (this.extent.start + this.written) * BLOCK_BYTES);
+    if (this.extent === undefined || this.used === this.written) return;
+    const bytes = this.piece.subarray(0, (this.used - this.written) * BLOCK_BYTES);
+    this.store.file.write([bytes], (this.extent.start + this.written) * BLOCK_BYTES);
     this.written = this.used;
-    this.parts = [];
   }
 }

@@ -62,7 +62,7 @@ test("long values share the page header's places", () => {
 test("numbers in the prose are those of the code", () => {
   const figures: readonly (readonly [string, number])[] = [
     ["groups of 32,512", layout.GROUP_BLOCKS],
-    ["at most 256 chunks", layout.RUN_CHUNKS_MAX],
+    ["at most 192 chunks", layout.RUN_CHUNKS_MAX],
     ["values up to 1,024 inside", layout.INLINE_VALUE_BYTES_MAX],
     ["Keys have 1 to 300 bytes", layout.KEY_BYTES_MAX],
     ["offsets (u16) of every 16th", layout.RESTART_INTERVAL],
