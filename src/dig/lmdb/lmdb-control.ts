@@ -1,11 +1,14 @@
 /** ControlFile on the lmdb package. A failed transaction is rolled back as a whole: it runs as a child transaction. */
-import { closeSync, existsSync, fsyncSync, openSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { open } from "lmdb";
 import type { RootDatabase } from "lmdb";
 import { RainbowError } from "../../core/index.ts";
 import { scanPages } from "./page-scan.ts";
 import type { ControlEntry, ControlFile, ControlWrite, OpenControl } from "../control-file.ts";
+
+/** LMDB says "Input/output error" on a full disk, and a transaction may want more than the last few pages. */
+const FULL_BYTES = 1 << 20;
 
 /**
  * Opens `path`; mode 0600 comes from the process's umask (077), which LMDB's own 0644 is cut down by. A new file is durable when this
@@ -113,6 +116,8 @@ class LmdbControl implements ControlFile {
 
   private failure(error: unknown): RainbowError {
     const message = error instanceof Error ? error.message : String(error);
+    const { bavail, bsize } = statfsSync(this.path);
+    if (bavail * bsize < FULL_BYTES) return new RainbowError("DISK_FULL", `no space is left for ${this.path}`, { path: this.path }, error);
     return new RainbowError("IO", `the control file ${this.path} refused an operation: ${message}`, { path: this.path }, error);
   }
 }
