@@ -29,6 +29,8 @@ export interface HostOptions {
   readonly openDig: (directory: string, hashKey: Buffer, isNew: boolean) => Promise<Dig>;
   /** Absent: nothing is captured, people's commands alone are served. */
   readonly capture?: Capture;
+  /** Called with the open event store, before the machine is opened. */
+  readonly beforeOpening?: (store: EventStore) => Promise<void>;
   readonly onReplay: (revision: number, head: number) => void;
 }
 
@@ -173,6 +175,7 @@ export class Host {
 
   private async open(): Promise<void> {
     this.store = await this.options.openStore();
+    await this.options.beforeOpening?.(this.store);
     this.machine = createActor(this.machineLogic());
     this.machine.start();
     const reached = await waitFor(this.machine, (snapshot) => snapshot.matches("serving") || snapshot.matches("broken"), { timeout: Number.POSITIVE_INFINITY });

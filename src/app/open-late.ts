@@ -4,8 +4,8 @@ import type { Operations } from "./operations/index.ts";
 
 export interface OpenRainbowOptions {
   readonly dataDirectory: string;
-  /** "protect": captures. "read": serves people's commands alone. */
-  readonly mode: "protect" | "read";
+  /** "protect": captures. "read": serves people's commands alone. "repair": as "read", and the control file is first made anew. */
+  readonly mode: "protect" | "read" | "repair";
   /** Whether a missing data directory is made; else NO_STORE. */
   readonly create: boolean;
   readonly version: string;

@@ -13,9 +13,11 @@ import { openDig } from "../dig/index.ts";
 import type { Dig } from "../dig/index.ts";
 import { openLmdbControl } from "../dig/lmdb/index.ts";
 import { openLmdbEventStore } from "../events/lmdb/index.ts";
+import type { EventStore } from "../events/index.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { Host } from "./host.ts";
+import { rebuildMachine } from "./rebuild-machine.ts";
 import { forgetNotedRoots, readNotedRoots } from "./noted-roots.ts";
 import type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
 import { operationsOf } from "./operations/index.ts";
@@ -51,7 +53,18 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
     await host.capturing();
     if (capture !== undefined) await takeOverNotes(host, capture, directory.path);
     const { machine, label } = directory.format;
-    const operations = operationsOf({ host, capture, os, disk: parts.disk, clock, dataDirectory: directory.path, machine, label, version: options.version });
+    const operations = operationsOf({
+      host,
+      capture,
+      isRepairing: mode === "repair",
+      os,
+      disk: parts.disk,
+      clock,
+      dataDirectory: directory.path,
+      machine,
+      label,
+      version: options.version,
+    });
     const warnings =
       os.lacks.length === 0 ? directory.warnings : [...directory.warnings, `without the addon these are not kept: ${os.lacks.join(", ")} (${reason})`];
     return { operations, warnings, close: () => closeAll(host, agent, directory) };
@@ -79,6 +92,7 @@ function hostOptions({ disk, directory }: Parts, options: OpenRainbowOptions): O
     version: options.version,
     clock: options.clock,
     random: options.random,
+    ...(options.mode === "repair" ? { beforeOpening: (store: EventStore) => rebuildMachine(disk, directory, store) } : {}),
     openStore: () => openLmdbEventStore({ path: join(directory.path, "events.lmdb"), create: !directory.format.complete }),
     openDig: (path, hashKey, isNew) => openMachineDig(disk, path, hashKey, isNew && !directory.format.complete ? options.random.uuid() : undefined),
     onReplay: () => undefined,

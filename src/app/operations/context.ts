@@ -7,6 +7,8 @@ export interface OperationsContext {
   readonly host: Host;
   /** Absent where nothing is captured: a command opened the data directory by itself. */
   readonly capture: Capture | undefined;
+  /** The data directory was opened to be repaired: its control file was rebuilt, and nothing else uses it. */
+  readonly isRepairing: boolean;
   readonly os: Os;
   readonly disk: Disk;
   readonly clock: Clock;

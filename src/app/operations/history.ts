@@ -1,12 +1,102 @@
 /** What happened to a path over time: versions, differences, deletions. */
-import { RainbowError } from "../../core/index.ts";
+import { displayOf } from "../../core/index.ts";
+import type { ByteString, NodeId } from "../../core/index.ts";
+import { deletionsBelow, diffTrees, logOfPath } from "../../projections/index.ts";
+import type { Difference, NodeRecord } from "../../projections/index.ts";
 import type { OperationsContext } from "./context.ts";
-import type { Operations } from "./types.ts";
+import { resolveInstant } from "./instants.ts";
+import { placeAt } from "./places.ts";
+import type { PlaceAt } from "./places.ts";
+import { bytesOfFile, entryOf } from "./reading.ts";
+import { textOf, unifiedDiff } from "./text-diff.ts";
+import type { AsOfItem, DeletedItem, DiffItem, Entry, Operations, VersionItem } from "./types.ts";
+
+const SLICE_ITEMS = 64; // Differences that are worked out before others get their turn.
 
 export function history(context: OperationsContext): Pick<Operations, "log" | "diff" | "deleted"> {
-  void context;
-  const notYet = (): never => {
-    throw new RainbowError("UNSUPPORTED", "not built yet");
+  return {
+    log: (request) => versions(context, request),
+    diff: (request) => differences(context, request),
+    deleted: (request) => deletions(context, request),
   };
-  return { log: notYet, diff: notYet, deleted: notYet };
+}
+
+async function* versions({ host }: OperationsContext, { path, at, maxCount }: Parameters<Operations["log"]>[0]): AsyncGenerator<VersionItem> {
+  const opened = host.opened();
+  const { revision } = await resolveInstant(opened, at);
+  let left = maxCount;
+  for await (const version of logOfPath(opened.projection, path, revision)) {
+    const { timeUs, sizeBytes, changes, unsettled } = version;
+    yield { type: "version", revision: version.revision, timeUs, path: version.path, sizeBytes, changes, unsettled };
+    left -= 1;
+    if (left <= 0) return;
+  }
+}
+
+async function* deletions({ host }: OperationsContext, { path, maxCount }: Parameters<Operations["deleted"]>[0]): AsyncGenerator<DeletedItem> {
+  const opened = host.opened();
+  const { revision } = await resolveInstant(opened, { kind: "now" });
+  let left = maxCount;
+  for await (const { path: gone, kind, sizeBytes, timeUs, lastRevision } of deletionsBelow(opened.projection, path ?? ("" as ByteString), revision)) {
+    yield { type: "deleted", path: gone, kind, sizeBytes, timeUs, lastRevision };
+    left -= 1;
+    if (left <= 0) return;
+  }
+}
+
+async function* differences(context: OperationsContext, request: Parameters<Operations["diff"]>[0]): AsyncGenerator<AsOfItem | DiffItem> {
+  const before = await placeAt(context, request);
+  try {
+    const after = await placeAt(context, { path: request.otherPath, at: request.otherAt });
+    try {
+      yield { type: "as-of", ...before.asOf };
+      yield { type: "as-of", ...after.asOf };
+      let count = 0;
+      for (const difference of diffTrees(before.view, before.place.node, after.view, after.place.node)) {
+        yield itemOf(before, after, difference, request.text);
+        count += 1;
+        if (count % SLICE_ITEMS === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      after.view.close();
+    }
+  } finally {
+    before.view.close();
+  }
+}
+
+function itemOf(before: PlaceAt, after: PlaceAt, difference: Difference, isTextWanted: boolean): DiffItem {
+  const { what, path, fromPath } = difference;
+  const pathBefore = below(before.place.path, fromPath ?? path);
+  const pathAfter = below(after.place.path, path);
+  const entryBefore = entryOn(before, pathBefore, difference.before);
+  const entryAfter = entryOn(after, pathAfter, difference.after);
+  const text = isTextWanted && (what === "changed" || what === "renamed") ? textOfChange(before, after, entryBefore, entryAfter) : undefined;
+  return {
+    type: "difference",
+    what,
+    path: what === "removed" ? pathBefore : pathAfter,
+    ...(what === "renamed" ? { fromPath: pathBefore } : {}),
+    ...(entryBefore === undefined ? {} : { before: entryBefore }),
+    ...(entryAfter === undefined ? {} : { after: entryAfter }),
+    ...(text === undefined ? {} : { text }),
+  };
+}
+
+function entryOn({ view }: PlaceAt, path: ByteString, record: NodeRecord | undefined): Entry | undefined {
+  return record === undefined ? undefined : entryOf(view, { path, node: record.node });
+}
+
+function textOfChange(before: PlaceAt, after: PlaceAt, from: Entry | undefined, to: Entry | undefined): string | undefined {
+  if (from?.kind !== "file" || to?.kind !== "file") return undefined;
+  const textBefore = textOf(from.sizeBytes, () => bytesOfFile(before.view, { path: from.path, node: from.node as NodeId }));
+  const textAfter = textOf(to.sizeBytes, () => bytesOfFile(after.view, { path: to.path, node: to.node as NodeId }));
+  if (textBefore === undefined || textAfter === undefined || textBefore === textAfter) return undefined;
+  const named = (path: ByteString, { asOf }: PlaceAt): string => `${displayOf(path)}\tr${asOf.revision}`;
+  return unifiedDiff({ before: named(from.path, before), after: named(to.path, after) }, textBefore, textAfter);
+}
+
+function below(place: ByteString, path: ByteString): ByteString {
+  if (path === "") return place;
+  return (place === "/" ? `/${path}` : `${place}/${path}`) as ByteString;
 }

@@ -1,11 +1,14 @@
 /** Restore and undelete: an instant's view handed to the restore actor, with the notes a person needs to take it back. */
 import { restore, undelete } from "../../actors/restore/index.ts";
 import type { RestoreOutput } from "../../actors/restore/index.ts";
-import { displayOf, RainbowError } from "../../core/index.ts";
+import type { OpenedMachine } from "../../actors/machine/index.ts";
+import { displayOf, isRainbowError, RainbowError } from "../../core/index.ts";
+import type { ByteString } from "../../core/index.ts";
+import { deletionsBelow, resolvePath } from "../../projections/index.ts";
+import type { View } from "../../projections/index.ts";
 import type { OperationsContext } from "./context.ts";
 import { touching, viewAt } from "./instants.ts";
 import { placeAt } from "./places.ts";
-import { newestDeletion } from "./deletions.ts";
 import type { AsOfItem, Operations, ProgressItem, RestoreItem, RestoreRequest, RestoreSummary } from "./types.ts";
 
 type Items = AsyncGenerator<AsOfItem | ProgressItem | RestoreItem | RestoreSummary>;
@@ -59,17 +62,44 @@ async function presentRevision({ capture, host }: OperationsContext): Promise<nu
 async function* undeleteItems(context: OperationsContext, request: Parameters<Operations["undelete"]>[0]): Items {
   const { os, clock, host } = context;
   const opened = host.opened();
-  const deleted = await newestDeletion(opened, request.path);
-  if (deleted === undefined) {
+  const lastRevision = await lastRevisionOf(opened, request.path);
+  if (lastRevision === undefined) {
     throw new RainbowError("NOT_FOUND", `no deletion of '${displayOf(request.path)}' is known: 'rainbow deleted' lists what was`, {
       path: displayOf(request.path),
     });
   }
-  const { view, asOf } = await viewAt(opened, { kind: "revision", revision: deleted.lastRevision });
+  const { view, asOf } = await viewAt(opened, { kind: "revision", revision: lastRevision });
   try {
-    yield { type: "as-of", ...touching(asOf, view, deleted.node) };
+    yield { type: "as-of", ...touching(asOf, view, resolvePath(view, request.path).node) };
     for await (const output of undelete({ os, clock, view, path: request.path, target: request.target })) yield output;
   } finally {
     view.close();
+  }
+}
+
+/** The batch end before the newest deletion of the path, or of a folder that it lay in. */
+async function lastRevisionOf({ projection }: OpenedMachine, path: ByteString): Promise<number | undefined> {
+  const { head } = await projection.span();
+  for (let folder = path; folder !== ""; folder = folder.slice(0, folder.lastIndexOf("/")) as ByteString) {
+    for await (const deletion of deletionsBelow(projection, folder, head)) {
+      if (deletion.path !== folder) continue;
+      const view = await projection.viewAt(deletion.lastRevision);
+      try {
+        if (hasPath(view, path)) return deletion.lastRevision;
+      } finally {
+        view.close();
+      }
+    }
+  }
+  return undefined;
+}
+
+function hasPath(view: View, path: ByteString): boolean {
+  try {
+    resolvePath(view, path);
+    return true;
+  } catch (error) {
+    if (isRainbowError(error, "NOT_FOUND", "NOT_PROTECTED")) return false;
+    throw error;
   }
 }

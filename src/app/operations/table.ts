@@ -1,5 +1,6 @@
 /** The whole table: reading operations are put together here from views; the others come from their files. */
 import type { View } from "../../projections/index.ts";
+import { largestFolders } from "../../projections/index.ts";
 import { caring } from "./caring.ts";
 import type { OperationsContext } from "./context.ts";
 import { history } from "./history.ts";
@@ -7,7 +8,6 @@ import { resolveInstant } from "./instants.ts";
 import { placeAt } from "./places.ts";
 import type { Place, Question } from "./places.ts";
 import { protecting } from "./protecting.ts";
-import { largestFolders } from "./largest.ts";
 import { bytesOfFile, entryOf, find, list } from "./reading.ts";
 import { restoring } from "./restoring.ts";
 import type { AsOfItem, Operations } from "./types.ts";
@@ -38,7 +38,8 @@ function reading(context: OperationsContext): Reading {
     largest: async ({ path, maxCount }) => {
       const { view, place } = await placeAt(context, { path, at: { kind: "now" } });
       try {
-        return largestFolders(view, place, maxCount);
+        const folders = await largestFolders(view, place.node, place.path, maxCount);
+        return folders.map((folder) => ({ path: folder.path, bytes: folder.sizeBytes, nodeCount: folder.fileCount }));
       } finally {
         view.close();
       }

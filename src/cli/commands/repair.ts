@@ -4,7 +4,7 @@ import { reportProblems } from "../streams.ts";
 
 export const command: CommandFile = {
   run: async (invocation) => {
-    const operations = await invocation.operations();
+    const operations = await invocation.operations({ mode: "repair", create: false });
     await invocation.report.say(`repairing ${invocation.dataDirectory}`);
     return reportProblems(invocation, operations.repair({}, invocation.context.signal), { none: "repaired: no problem is left" });
   },
