@@ -13,7 +13,7 @@ const isoOf = (us: number): string => new Date(us / 1000).toISOString();
 /** A view at the instant, to be closed by the caller. INSTANT_OUTSIDE before the first revision, INSTANT_INVALID for an unknown name. */
 export async function viewAt({ projection }: OpenedMachine, words: InstantWords): Promise<{ readonly view: View; readonly asOf: AsOf }> {
   const { revision, warnings } = await revisionOf(projection, words);
-  const view = await projection.viewAt(revision);
+  const view = await projection.viewAt(revision, words.kind === "time" ? (words.us as TimeUs) : undefined);
   try {
     return { view, asOf: { revision: view.revision, timeUs: await projection.timeOf(view.revision), warnings } };
   } catch (error) {

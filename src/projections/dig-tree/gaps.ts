@@ -8,11 +8,11 @@ import type { State } from "./state.ts";
 
 const DEPTH_MAX = 4096; // Of a path; a damaged tree must not hold us in a circle.
 
-/** Gaps that were named after `revision` but reach back to its time, as `now` knows them. */
+/** Gaps that were named after `revision` but reach back before `timeUs`, as `now` knows them: what was known when one begins is known. */
 export function gapsReachingBack(now: State, timeUs: TimeUs, revision: Revision): Gap[] {
   const open = now.controls(PREFIX.openGap);
   const closed = now.controls(PREFIX.closedGap, (revision + 1) as Revision);
-  return [...open, ...closed].map(({ value }) => decodeGap(value)).filter((gap) => gap.openedAt > revision && gap.fromUs <= timeUs);
+  return [...open, ...closed].map(({ value }) => decodeGap(value)).filter((gap) => gap.openedAt > revision && gap.fromUs < timeUs);
 }
 
 /** Of the view's gaps those that may hide something about `node`, its ancestors' and, for a directory, its descendants' included. */

@@ -324,8 +324,11 @@ export class DigTreeProjection {
     return { store, stream, head, first, treeRevisions, openBase: (revision) => this.openBase(revision) };
   }
 
-  /** The state at the last batch end at or before `revision`. INSTANT_OUTSIDE where it is before the window or after the head. */
-  async viewAt(revision: Revision): Promise<StateView> {
+  /**
+   * The state at the last batch end at or before `revision`. INSTANT_OUTSIDE where it is before the window or after the head. Its gaps
+   * are those before its own time, or before `askedUs` where it answers for a later one.
+   */
+  async viewAt(revision: Revision, askedUs = 0 as TimeUs): Promise<StateView> {
     const span = await this.span();
     if (revision > span.head)
       throw new RainbowError("INSTANT_FUTURE", `r${revision} does not exist yet: the newest is r${span.head}`, { revision, head: span.head });
@@ -337,7 +340,7 @@ export class DigTreeProjection {
     const base = this.openBase(end);
     try {
       const state = await replayedState({ store: this.store, stream: this.stream, base, to: end, isLazy: true });
-      return this.viewOf(state, end, base);
+      return this.viewOf(state, end, base, askedUs);
     } catch (error) {
       base?.close();
       throw error;
@@ -350,13 +353,14 @@ export class DigTreeProjection {
     await this.projected(revision);
   }
 
-  private viewOf(state: State, revision: Revision, base: Base | undefined): StateView {
+  private viewOf(state: State, revision: Revision, base: Base | undefined, askedUs = 0 as TimeUs): StateView {
     const release = this.dig.freeing.hold(revision);
     const onClose = (): void => {
       release();
       base?.close();
     };
-    return new StateView({ state, revision, chunks: this.dig.chunks, laterGaps: gapsReachingBack(this.state, state.times.agentTimeUs, revision), onClose });
+    const laterGaps = gapsReachingBack(this.state, Math.max(askedUs, state.times.agentTimeUs) as TimeUs, revision);
+    return new StateView({ state, revision, chunks: this.dig.chunks, laterGaps, onClose });
   }
 
   /** What can be named: [first, head]. */
