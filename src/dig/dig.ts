@@ -65,7 +65,7 @@ export interface TreeBuild {
   readonly nextChunk: ChunkNumber;
   /** Ascending by key, each key once; no value: the key goes. */
   readonly changes: Iterable<{ readonly key: Buffer; readonly value: Buffer | undefined }>;
-  /** Every chunk that was stored or touched since the base. Ignored for a tree put before an existing next one (rule 6). */
+  /** Every chunk that was stored or touched since the base, each once; ascending is cheapest. Ignored for a tree put before an existing next one (rule 6). */
   readonly chunks: Iterable<ChunkChange>;
 }
 

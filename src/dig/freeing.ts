@@ -68,6 +68,7 @@ export class WindowFreeing implements Freeing {
   dropTree(revision: Revision): Promise<void> {
     return this.store.exclusively(async () => {
       this.store.refuseUnlessWritable();
+      this.store.reserve.giveUpWhenFull();
       assert(
         this.trees.list().some((info) => info.revision === revision),
         `there is a tree at revision ${revision}`,
@@ -82,6 +83,7 @@ export class WindowFreeing implements Freeing {
   moveWindow(revision: Revision): Promise<void> {
     return this.store.exclusively(async () => {
       this.store.refuseUnlessWritable();
+      this.store.reserve.giveUpWhenFull();
       const old = this.window();
       if (revision <= old) return;
       const content = Buffer.alloc(8);
@@ -128,6 +130,7 @@ export class WindowFreeing implements Freeing {
   /** The range under way, or the next one; a range that was blocked comes last. */
   private takeUp(): Progress | undefined {
     this.store.refuseUnlessWritable();
+    this.store.reserve.giveUpWhenFull();
     if (this.progress !== undefined) return this.progress;
     const row = this.store.rows.file.range(controlKey("work"), tableEnd("work"), { limit: WORK_ROWS }).find(({ key }) => !this.tried.has(key.latin1Slice()));
     if (row === undefined) {

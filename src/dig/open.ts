@@ -192,6 +192,8 @@ class OpenedDig implements Dig, DigInternals {
     store.tolerate("run rows", () => this.chunks.load(this.trees.list()));
     if (store.isReadOnly || store.damage.length > 0) return;
     await this.mark("open");
+    store.reserve.makeWhenRoomy();
+    await store.leaseSequences();
     await store.exclusively(() => this.trees.recover());
   }
 

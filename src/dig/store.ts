@@ -2,7 +2,7 @@
  * What chunks, trees and freeing share: the data file, the rows, who may take blocks, and the one lock. Under the lock live all
  * changes but the storing of new chunks: building a tree, dropping, freeing, giving back, mending.
  */
-import { BLOCK_BYTES, RainbowError } from "../core/index.ts";
+import { assert, BLOCK_BYTES, isRainbowError, RainbowError } from "../core/index.ts";
 import type { Disk, DiskFile } from "../core/index.ts";
 import { Allocation } from "./allocation.ts";
 import type { BlockRange } from "./allocation.ts";
@@ -10,6 +10,7 @@ import { Committer, DataSync } from "./committer.ts";
 import type { ControlFile } from "./control-file.ts";
 import { ControlRows, metaKey, rowPut } from "./control-rows.ts";
 import type { Problem } from "./dig.ts";
+import { DiskReserve } from "./reserve.ts";
 import { readU64, writeU64 } from "./run.ts";
 
 /** Blocks that payload never takes, so that a tree can be written and chunks freed when the quota is used up. */
@@ -40,6 +41,7 @@ export class Store {
   readonly allocation: Allocation;
   readonly committer: Committer;
   readonly dataSync: DataSync;
+  readonly reserve: DiskReserve;
   /** A row under it says that trees are being discarded. */
   readonly resetKey = metaKey("reset");
   /** The start of the window, W. */
@@ -62,6 +64,7 @@ export class Store {
     this.allocation = new Allocation(options.quotaBlocks);
     this.committer = new Committer(this.rows, this.allocation, (ranges) => this.freed(ranges));
     this.dataSync = new DataSync(options.file);
+    this.reserve = new DiskReserve(options.disk, options.directory);
   }
 
   /** Runs `action` when all earlier ones have ended and everything submitted before is durable. */
@@ -129,9 +132,10 @@ export class Store {
     }
   }
 
-  /** Larger than every sequence given before, also before a crash. */
+  /** Larger than every sequence given before, also before a crash: the lease is durable long before it is used up. */
   nextSequence(): number {
-    if (this.sequence >= this.sequenceEnd) this.leaseSequences(this.sequence);
+    assert(this.sequence < this.sequenceEnd, "sequences are leased before they are used");
+    if (this.sequenceEnd - this.sequence === SEQUENCES_PER_LEASE / 2) this.leaseSequences().catch(() => undefined); // Whatever follows it fails with it.
     return this.sequence++;
   }
 
@@ -142,17 +146,21 @@ export class Store {
     this.sequenceEnd = this.sequence;
   }
 
-  /** The lease is submitted before the rows that use it, and transactions keep that order. */
-  private leaseSequences(from: number): void {
-    this.sequenceEnd = from + SEQUENCES_PER_LEASE;
+  /** At open, before anything is written: two runs never have one sequence, so that a rebuild knows which of them counts. */
+  async leaseSequences(): Promise<void> {
+    this.sequenceEnd += SEQUENCES_PER_LEASE;
     const content = Buffer.alloc(8);
     writeU64(content, this.sequenceEnd, 0);
-    this.committer.submit({ writes: [rowPut(SEQUENCE_KEY, content)] }).catch(() => undefined); // Whatever used the lease fails with it.
+    await this.committer.submit({ writes: [rowPut(SEQUENCE_KEY, content)] });
   }
 
   private freed(ranges: readonly BlockRange[]): void {
     this.onFreed(ranges);
-    for (const { start, count } of joined(ranges)) this.file.punchHole(start * BLOCK_BYTES, count * BLOCK_BYTES);
+    try {
+      for (const { start, count } of joined(ranges)) this.file.punchHole(start * BLOCK_BYTES, count * BLOCK_BYTES);
+    } catch (error) {
+      if (!isRainbowError(error)) throw error; // The blocks are free all the same; they only keep their space on the disk.
+    }
   }
 }
 

@@ -153,8 +153,7 @@ export class Trees implements TreeStore {
     };
     let underWay: Promise<void>[] = [];
     const near = {};
-    const sorted = [...chunks].sort((a, b) => a.chunk - b.chunk); // Neighbours share rows; the tail is at most 16,384 events.
-    for (const change of sorted) {
+    for (const change of chunks) {
       this.checkChange(change, near);
       if (batch.push(change) === STAGED_PER_ROW) underWay.push(put());
       if (underWay.length === STAGED_ROWS_PER_STEP) {

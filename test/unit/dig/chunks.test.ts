@@ -179,6 +179,35 @@ test("the control file is made anew from the data file: named chunks are kept, o
   assert.equal(await rig.problems(), []);
 });
 
+test("a rebuild takes what was stored last under a number that was given twice, wherever the crash left the first", async () => {
+  for (let round = 0; round < 12; round++) {
+    const rig = await DigRig.opened();
+    for (let i = 0; i <= round; i++) rig.random.next(); // Other sectors survive each time.
+    rig.dig.chunks.store([rigChunk("a", 9000)]).durable.catch(() => undefined);
+    await rig.crashAfter(round % 3);
+    await rig.run(rig.dig.chunks.giveBack(1 as ChunkNumber));
+    await rig.store("b");
+    await rig.run(rig.dig.close());
+    rig.controls.maps.clear();
+    await rebuilt(rig, () => true);
+    assert.equal(rig.dig.chunks.read(1 as ChunkNumber), rigChunk("b").stored);
+  }
+});
+
+test("the reserve is given up on a full disk, and freeing goes on", async () => {
+  const rig = await DigRig.opened();
+  const first = await rig.store("a");
+  await rig.build(10, { x: "1" }, [[first, 0, 5]]);
+  assert.ok(rig.disk.files.has("/m/reserve"));
+  rig.disk.freeBytes = 1000;
+  await rig.moveWindow(10);
+  assert.not.ok(rig.disk.files.has("/m/reserve"));
+  assert.ok((await rig.work()) > 0);
+  rig.disk.freeBytes = 2 ** 40;
+  await rig.reopen();
+  assert.ok(rig.disk.files.has("/m/reserve"));
+});
+
 test("both superblocks damaged: the rebuild writes them anew", async () => {
   const rig = await DigRig.opened();
   const first = await rig.store("a");
