@@ -5,6 +5,7 @@
 import type { ByteString, NodeId, Revision } from "../../core/index.ts";
 import type { TreeInfo, TreeReader } from "../../dig/index.ts";
 import type { RegionRecord } from "../blob-record/index.ts";
+import { hashOfKey } from "./key-filter.ts";
 import { afterPrefix, nameKey, namePartOfKey, numberKey, PREFIX, regionKey, regionOfKey, SEGMENT_PREFIX_BYTES, segmentEntryKey } from "./keys.ts";
 import { mergeNewest } from "./merge.ts";
 import type { Entry } from "./merge.ts";
@@ -41,7 +42,7 @@ export class Base {
 
   name(parent: NodeId, name: ByteString): NameValue | undefined {
     const key = nameKey(parent, name);
-    const bytes = this.get(parent, key);
+    const bytes = this.get(key);
     if (bytes === undefined) return undefined;
     const found = decodeNameValue(namePartOfKey(key), bytes);
     return found.name === name || name.length <= 255 ? found.value : undefined;
@@ -67,7 +68,7 @@ export class Base {
 
   node(node: NodeId): StoredNode | undefined {
     if (this.nodes.has(node)) return this.nodes.get(node);
-    const bytes = this.get(node, numberKey(PREFIX.node, node));
+    const bytes = this.get(numberKey(PREFIX.node, node));
     const record = bytes === undefined ? undefined : decodeNode(node, bytes);
     if (this.nodes.size >= NODES_CACHED) this.nodes.clear();
     this.nodes.set(node, record);
@@ -75,7 +76,7 @@ export class Base {
   }
 
   region(node: NodeId, region: number, isStaged: boolean): RegionRecord | undefined {
-    const bytes = this.get(node, regionKey(isStaged ? PREFIX.stagedRegion : PREFIX.region, node, region));
+    const bytes = this.get(regionKey(isStaged ? PREFIX.stagedRegion : PREFIX.region, node, region));
     return bytes === undefined ? undefined : decodeRegion(bytes);
   }
 
@@ -110,10 +111,12 @@ export class Base {
     this.reader.close();
   }
 
-  private get(touched: NodeId, key: Buffer): Buffer | undefined {
+  private get(key: Buffer): Buffer | undefined {
+    if (this.segments.length === 0) return this.reader.get(key);
+    const hash = hashOfKey(key);
     for (let i = this.segments.length - 1; i >= 0; i--) {
       const segment = this.segments[i]!;
-      if (!segment.has(touched)) continue;
+      if (!segment.mayHave(hash)) continue;
       const value = this.reader.get(segmentEntryKey(segment.index, key));
       if (value !== undefined) return value[0] === 0 ? undefined : value.subarray(1);
     }
@@ -122,7 +125,7 @@ export class Base {
 
   /** What the segments hold of the keys [from, to), oldest segment first. */
   private *changes(touched: NodeId, from: Buffer, to: Buffer): IterableIterator<Entry> {
-    for (const segment of this.segments) if (segment.has(touched)) yield* this.segmentRange(segment, from, to);
+    for (const segment of this.segments) if (segment.touches(touched)) yield* this.segmentRange(segment, from, to);
   }
 
   private *segmentRange(segment: Segment, from: Buffer, to: Buffer): IterableIterator<Entry> {

@@ -131,13 +131,14 @@ function closeGap(state: State, gap: string, closedAt: Revision): void {
 
 function releaseRoot(state: State, root: NodeId): void {
   state.setControl(rootKey(root), null);
-  const node = state.node(root);
+  const node = state.nodeForNames(root);
   if (node === undefined) return ignore(state);
   for (const { parent, name } of node.names) removeName(state, parent, name, root);
 }
 
 function create(state: State, event: NodeCreated): void {
-  if (event.node === MACHINE_NODE || state.node(event.node) !== undefined || !isDirectory(state, event.parent)) return ignore(state);
+  if (event.node === MACHINE_NODE || state.nodeForNames(event.node) !== undefined || !isDirectory(state, event.parent)) return ignore(state);
+  state.forgetLate(event.node); // Said of a node that was not there.
   takeOver(state, event.parent, event.name);
   const { node, kind, attributes, linkTarget, rdev, parent, name } = event;
   const sizeBytes = kind === "symlink" ? linkTarget.length : 0;
@@ -158,7 +159,7 @@ function create(state: State, event: NodeCreated): void {
 
 function link(state: State, event: NodeLinked): void {
   const { parent, name } = event;
-  const known = state.node(event.node);
+  const known = state.nodeForNames(event.node);
   if (known === undefined || known.kind === "directory" || !isDirectory(state, parent)) return ignore(state);
   if (state.name(parent, name)?.node === event.node) return;
   state.setNode(event.node, { ...known, names: [...known.names, { parent, name }] });
@@ -168,15 +169,16 @@ function link(state: State, event: NodeLinked): void {
 
 function rename(state: State, event: NodeRenamed): void {
   const { node, fromParent, fromName, toParent, toName } = event;
-  const known = state.node(node);
+  const known = state.nodeForNames(node);
   if (known === undefined || state.name(fromParent, fromName)?.node !== node || !isDirectory(state, toParent)) return ignore(state);
   if (fromParent === toParent && fromName === toName) return;
   if (known.kind === "directory" && isBelow(state, toParent, node)) return ignore(state);
-  const isThere = state.name(toParent, toName)?.node === node;
+  const there = state.name(toParent, toName);
+  const isThere = there?.node === node;
   state.setName(fromParent, fromName, null);
   const others = known.names.filter((each) => !isSame(each, fromParent, fromName));
   state.setNode(node, { ...known, names: isThere ? others : [...others, { parent: toParent, name: toName }] });
-  if (!isThere) takeOver(state, toParent, toName);
+  if (there !== undefined && !isThere) removeName(state, toParent, toName, there.node);
   state.setName(toParent, toName, { node, kind: known.kind, hidden: known.hidden });
 }
 
@@ -194,8 +196,8 @@ function takeOver(state: State, parent: NodeId, name: ByteString): void {
 function removeName(state: State, parent: NodeId, name: ByteString, node: NodeId): void {
   const gone: { readonly parent: NodeId; readonly name: ByteString; readonly node: NodeId }[] = [{ parent, name, node }];
   for (let next = gone.pop(); next !== undefined; next = gone.pop()) {
-    const record = state.node(next.node); // First: what was put off for the node may touch its names.
     state.setName(next.parent, next.name, null);
+    const record = state.nodeForNames(next.node);
     if (record === undefined) continue;
     const { parent: from, name: under } = next;
     const names = record.names.filter((each) => !isSame(each, from, under));
@@ -209,17 +211,18 @@ function removeName(state: State, parent: NodeId, name: ByteString, node: NodeId
 }
 
 function die(state: State, record: StoredNode): void {
+  state.forgetLate(record.node);
   dropContent(state, record);
   state.setNode(record.node, null);
 }
 
 function isDirectory(state: State, node: NodeId): boolean {
-  return node === MACHINE_NODE || state.node(node)?.kind === "directory";
+  return node === MACHINE_NODE || state.nodeForNames(node)?.kind === "directory";
 }
 
 /** Whether `node` is `ancestor` or lies below it. */
 function isBelow(state: State, node: NodeId, ancestor: NodeId): boolean {
-  for (let at: NodeId | undefined = node; at !== undefined && at !== MACHINE_NODE; at = state.node(at)?.names[0]?.parent) {
+  for (let at: NodeId | undefined = node; at !== undefined && at !== MACHINE_NODE; at = state.nodeForNames(at)?.names[0]?.parent) {
     if (at === ancestor) return true;
   }
   return false;

@@ -23,6 +23,7 @@ export const PREFIX = {
   segment: 0x60,
   segmentNodes: 0x61,
   segmentEntry: 0x62,
+  segmentFilter: 0x63,
 } as const;
 
 export const NAME_PART_BYTES_MAX = 255; // Longer ones (a root's path) end in a hash, so that a key with its prefixes stays below 300 bytes.

@@ -1,17 +1,19 @@
 /**
  * Segments: FORMAT.md "Segments". A tree whose changes are scattered would write a page of its main part for nearly every one of
- * them. It keeps them side by side in a segment instead, with the sorted list of nodes it touches, so that a lookup passes over it
- * at the cost of a binary search; many segments are worked into the main part at once.
+ * them. It keeps them side by side in a segment instead, with the nodes it touches and a filter of its keys, so that a lookup passes
+ * over it at the cost of a few bits; many segments are worked into the main part at once.
  */
 import { ByteWriter } from "../../core/index.ts";
 import type { NodeId, Revision } from "../../core/index.ts";
 import type { TreeReader } from "../../dig/index.ts";
+import { KeyFilter } from "./key-filter.ts";
+import type { KeyHash } from "./key-filter.ts";
 import { afterPrefix, PREFIX, segmentKey } from "./keys.ts";
 import { readerOf, treeCorrupt } from "./values.ts";
 
 export const SEGMENT_NODES_MAX = 100_000; // Keeps the list of touched nodes below 1 MiB.
 const SEGMENT_VERSION = 1;
-const CACHED_NODES_MAX = 1 << 20; // 8 MiB.
+const CACHED_BYTES_MAX = 16 << 20; // All segments of a long tail, or the recent ones of several.
 
 export interface SegmentFacts {
   /** Of the tree that wrote it. */
@@ -28,14 +30,26 @@ export class Segment {
   readonly index: number;
   readonly facts: SegmentFacts;
   private readonly touched: Float64Array;
+  private readonly filter: KeyFilter;
 
-  constructor(index: number, facts: SegmentFacts, touched: Float64Array) {
+  constructor(index: number, facts: SegmentFacts, touched: Float64Array, filter: KeyFilter) {
     this.index = index;
     this.facts = facts;
     this.touched = touched;
+    this.filter = filter;
   }
 
-  has(node: NodeId): boolean {
+  /** Whether it may hold this key; for single lookups. */
+  mayHave(key: KeyHash): boolean {
+    return this.filter.mayHave(key);
+  }
+
+  get memoryBytes(): number {
+    return this.touched.byteLength + this.filter.bits.byteLength;
+  }
+
+  /** Whether it holds anything of this node, or a name below it; for ranges. */
+  touches(node: NodeId): boolean {
     let low = 0;
     let high = this.touched.length;
     while (low < high) {
@@ -45,16 +59,12 @@ export class Segment {
     }
     return this.touched[low] === node;
   }
-
-  get nodeCount(): number {
-    return this.touched.length;
-  }
 }
 
 /** Decoded segments by their revision; the oldest go first. */
 export class SegmentCache {
   private readonly segments = new Map<Revision, Segment>();
-  private nodeCount = 0;
+  private memoryBytes = 0;
 
   get(revision: Revision, index: number): Segment | undefined {
     const found = this.segments.get(revision);
@@ -66,18 +76,18 @@ export class SegmentCache {
 
   add(segment: Segment): void {
     this.segments.set(segment.facts.revision, segment);
-    this.nodeCount += segment.nodeCount;
+    this.memoryBytes += segment.memoryBytes;
     for (const [revision, oldest] of this.segments) {
-      if (this.nodeCount <= CACHED_NODES_MAX || oldest === segment) break;
+      if (this.memoryBytes <= CACHED_BYTES_MAX || oldest === segment) break;
       this.segments.delete(revision);
-      this.nodeCount -= oldest.nodeCount;
+      this.memoryBytes -= oldest.memoryBytes;
     }
   }
 
   /** Needed where trees were discarded: another tree may get the same revision. */
   clear(): void {
     this.segments.clear();
-    this.nodeCount = 0;
+    this.memoryBytes = 0;
   }
 }
 
@@ -118,7 +128,7 @@ export function readSegments(reader: TreeReader, cache: SegmentCache): Segment[]
     const index = key[1]! * 256 + key[2]!;
     const facts = decodeSegment(value);
     const known = cache.get(facts.revision, index);
-    const segment = known ?? new Segment(index, facts, readTouched(reader, index));
+    const segment = known ?? new Segment(index, facts, readTouched(reader, index), readFilter(reader, index));
     if (known === undefined) cache.add(segment);
     segments.push(segment);
   }
@@ -135,4 +145,10 @@ function readTouched(reader: TreeReader, index: number): Float64Array {
   let last = 0;
   for (let i = 0; i < count; i++) touched[i] = last += bytes.varint();
   return touched;
+}
+
+function readFilter(reader: TreeReader, index: number): KeyFilter {
+  const value = reader.get(segmentKey(PREFIX.segmentFilter, index));
+  if (value === undefined || value.length === 0) throw treeCorrupt("a segment without its filter");
+  return new KeyFilter(Uint8Array.from(value));
 }

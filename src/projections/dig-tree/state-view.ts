@@ -67,12 +67,13 @@ export class StateView implements View {
     const bytes = into !== undefined && byteCount <= into.length ? into.subarray(0, byteCount) : Buffer.allocUnsafe(byteCount);
     let end = 0;
     for (const extent of settledExtents(this.state, record, offsetBytes, offsetBytes + bytes.length)) {
-      const plain = this.chunk(extent.chunk);
-      if (extent.chunkOffset + extent.length > plain.length) throw shortChunk(record, extent);
       const from = extent.offset - offsetBytes;
       if (from > end) bytes.fill(0, end, from);
-      plain.copy(bytes, from, extent.chunkOffset, extent.chunkOffset + extent.length);
       end = from + extent.length;
+      if (this.isTakenWhole(extent, bytes.subarray(from, end))) continue;
+      const plain = this.chunk(extent.chunk);
+      if (extent.chunkOffset + extent.length > plain.length) throw shortChunk(record, extent);
+      plain.copy(bytes, from, extent.chunkOffset, extent.chunkOffset + extent.length);
     }
     return end < bytes.length ? bytes.fill(0, end) : bytes;
   }
@@ -95,6 +96,11 @@ export class StateView implements View {
   /** In a lazy State the mark may wait among what was put off. */
   private isHidden(value: { readonly node: NodeId; readonly hidden: boolean }): boolean {
     return value.hidden && (!this.state.isLazy || this.state.node(value.node)?.hidden !== false);
+  }
+
+  /** A chunk that is read whole will hardly be asked for again: it goes straight to where it is wanted. */
+  private isTakenWhole({ chunk, chunkOffset }: Extent, into: Buffer): boolean {
+    return chunkOffset === 0 && !this.kept.has(chunk) && this.options.chunks.readInto(chunk, into);
   }
 
   private chunk(chunk: ChunkNumber): Buffer {

@@ -111,6 +111,14 @@ export class State {
 
   node(node: NodeId): StoredNode | undefined {
     this.catchUpOn(node);
+    return this.nodeForNames(node);
+  }
+
+  /**
+   * As node(), without what was put off: its names and kind are right, its size, attributes and marks may be behind. Changing names and
+   * catching up may come in either order.
+   */
+  nodeForNames(node: NodeId): StoredNode | undefined {
     for (let i = this.layers.length - 1; i >= 0; i--) {
       const value = this.layers[i]!.nodes.get(node);
       if (value !== undefined) return value ?? undefined;

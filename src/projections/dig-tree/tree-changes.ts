@@ -5,6 +5,7 @@
 import type { ByteString, NodeId } from "../../core/index.ts";
 import { bytesOf } from "../../core/index.ts";
 import type { Base } from "./base.ts";
+import { hashOfKey, KeyFilter } from "./key-filter.ts";
 import { nameKey, namePart, numberKey, PREFIX, regionKey, segmentEntryKey, segmentKey } from "./keys.ts";
 import { regionOfSlot, slotOf } from "./layer.ts";
 import type { Layer } from "./layer.ts";
@@ -28,7 +29,7 @@ export function* changesIntoMain(base: Base | undefined, layers: readonly Layer[
   }
   yield* controlChanges(layers);
   if (base === undefined || base.segments.length === 0) return;
-  for (const { key } of base.reader.range(Buffer.from([PREFIX.segment]), Buffer.from([PREFIX.segmentEntry + 1])))
+  for (const { key } of base.reader.range(Buffer.from([PREFIX.segment]), Buffer.from([PREFIX.segmentFilter + 1])))
     yield { key: Buffer.from(key), value: undefined };
 }
 
@@ -36,10 +37,14 @@ export function* changesAsSegment(index: number, facts: SegmentFacts, layers: re
   yield* controlChanges(layers);
   yield { key: segmentKey(PREFIX.segment, index), value: encodeSegment(facts) };
   yield { key: segmentKey(PREFIX.segmentNodes, index), value: encodeTouched(touchedNodes(layers)) };
+  const filter = KeyFilter.for(layers.reduce((sum, layer) => sum + layer.keyCount, 0));
   for (const prefix of SCATTERED) {
-    for (const { key, value } of mergeNewest(layers.map((layer) => entriesOf(layer, prefix))))
+    for (const { key, value } of mergeNewest(layers.map((layer) => entriesOf(layer, prefix)))) {
+      filter.add(hashOfKey(key));
       yield { key: segmentEntryKey(index, key), value: value === undefined ? GONE : Buffer.concat([HERE, value]) };
+    }
   }
+  yield { key: segmentKey(PREFIX.segmentFilter, index), value: Buffer.from(filter.bits.buffer) };
 }
 
 function* controlChanges(layers: readonly Layer[]): IterableIterator<Entry> {
