@@ -120,6 +120,7 @@ function takeInstants(data: string, repository: string): Instant[] {
 }
 
 function compareInstants(data: string, repository: string, instants: readonly Instant[], target: string): void {
+  mkdirSync(target);
   for (const { revision, files } of instants) {
     const to = join(target, String(revision));
     const outcome = rainbow(data, "restore", repository, "--at", `r${revision}`, "--to", to);
@@ -130,6 +131,7 @@ function compareInstants(data: string, repository: string, instants: readonly In
 }
 
 function comparePresent(data: string, folders: readonly string[], target: string): void {
+  mkdirSync(target);
   assert.is(rainbow(data, "flush").status, 0);
   for (const folder of folders) {
     const to = join(target, folder.slice(folder.lastIndexOf("/") + 1));
