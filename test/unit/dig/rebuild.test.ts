@@ -1,0 +1,100 @@
+/** The rebuild of the control file on a real disk and real LMDB. */
+import { readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { openDisk } from "../../../src/app/os/index.ts";
+import { isRainbowError } from "../../../src/core/index.ts";
+import type { ChunkNumber } from "../../../src/core/index.ts";
+import { openDig, rebuildControl } from "../../../src/dig/index.ts";
+import type { Dig, OpenDigOptions } from "../../../src/dig/index.ts";
+import { openLmdbControl } from "../../../src/dig/lmdb/index.ts";
+import { collectProblems, RIG_KEY, RIG_UUID, rigChunk } from "../../support/dig-rig.ts";
+import { temporaryDirectory } from "../../support/temp.ts";
+
+const QUOTA_BYTES = 64 << 20;
+const TEXTS = ["a", "b", "c", "d", "e", "f"];
+
+function options(directory: string): OpenDigOptions {
+  return { disk: openDisk({ punchHole: () => false }), directory, hashKey: RIG_KEY, control: openLmdbControl };
+}
+
+/** Three runs of two chunks. */
+async function madeStore(): Promise<string> {
+  const directory = join(temporaryDirectory("rebuild"), "m");
+  const dig = await openDig({ ...options(directory), create: { uuid: RIG_UUID, quotaBytes: QUOTA_BYTES } });
+  for (let i = 0; i < TEXTS.length; i += 2) await dig.chunks.store([rigChunk(TEXTS[i]!), rigChunk(TEXTS[i + 1]!)]).durable;
+  await dig.close();
+  return directory;
+}
+
+function areThere(dig: Dig): boolean[] {
+  return TEXTS.map((text, i) => {
+    try {
+      return dig.chunks.read((i + 1) as ChunkNumber).equals(rigChunk(text).stored);
+    } catch (error) {
+      if (!isRainbowError(error)) throw error;
+      return false;
+    }
+  });
+}
+
+const rebuild = (directory: string): ReturnType<typeof rebuildControl> =>
+  rebuildControl({ ...options(directory), uuid: RIG_UUID, quotaBytes: QUOTA_BYTES }, { keep: (chunk) => chunk <= TEXTS.length });
+
+const test = suite("rebuilding the control file");
+
+test("a control file that is garbage, cut short or gone is made anew", async () => {
+  for (const harm of ["garbage", "short", "gone"] as const) {
+    const directory = await madeStore();
+    const path = join(directory, "control.lmdb");
+    if (harm === "garbage") writeFileSync(path, Buffer.alloc(65_536, "garbage"));
+    if (harm === "short") truncateSync(path, 3 * 4096);
+    if (harm === "gone") openDisk({ punchHole: () => false }).remove(path);
+    const refusal = await openDig(options(directory)).catch((error: unknown) => error);
+    assert.ok(isRainbowError(refusal, "STORE_CORRUPT", "NO_STORE"), harm);
+    assert.equal(await rebuild(directory), { runCount: 3, chunkCount: 6, rewrittenRuns: 0 });
+    const dig = await openDig(options(directory));
+    assert.equal(
+      areThere(dig),
+      TEXTS.map(() => true),
+    );
+    assert.equal(await collectProblems(dig), []);
+    await dig.chunks.store([rigChunk("g")]).durable;
+    await dig.close();
+  }
+});
+
+test("a run whose own header is damaged is taken from the old control file, and written anew", async () => {
+  const directory = await madeStore();
+  const path = join(directory, "data.dig");
+  const bytes = readFileSync(path);
+  bytes[bytes.indexOf(rigChunk("c").hash)]! ^= 1;
+  writeFileSync(path, bytes);
+  const before = await openDig(options(directory));
+  assert.equal((await collectProblems(before)).length, 1);
+  assert.equal(
+    areThere(before),
+    TEXTS.map(() => true),
+    "the rows still say where its chunks are",
+  );
+  await before.close();
+  assert.equal(await rebuild(directory), { runCount: 3, chunkCount: 6, rewrittenRuns: 1 });
+  const dig = await openDig(options(directory));
+  assert.equal(
+    areThere(dig),
+    TEXTS.map(() => true),
+  );
+  assert.equal(dig.chunks.describe(3 as ChunkNumber).hash, rigChunk("c").hash);
+  assert.equal(await collectProblems(dig), []);
+  await dig.close();
+});
+
+test("another machine's data file is refused", async () => {
+  const directory = await madeStore();
+  const other = { ...options(directory), uuid: RIG_UUID.replace("6", "7"), quotaBytes: QUOTA_BYTES };
+  const refusal = await rebuildControl(other, { keep: () => true }).catch((error: unknown) => error);
+  assert.ok(isRainbowError(refusal, "STORE_CORRUPT"));
+});
+
+test.run();
