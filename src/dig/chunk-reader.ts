@@ -34,10 +34,26 @@ export class ChunkReader {
   /** Plain bytes; undefined where they are not what was stored. */
   readGood(row: RunRow, index: number): Buffer | undefined {
     const encoding = row.encoding(index);
-    const isPassing = encoding !== ENCODING.raw && row.storedBytes(index) <= this.encoded.length;
-    const stored = isPassing ? this.fill(this.encoded.subarray(0, row.storedBytes(index)), row, index) : this.readStored(row, index);
+    const stored = encoding === ENCODING.raw ? this.readStored(row, index) : this.passing(row, index);
     const plain = decodeChunk(this.zstd, stored, encoding, row.lengthBytes(index));
-    return plain !== undefined && row.hashPrefix(index).compare(this.hashOf(plain), 0, 16) === 0 ? plain : undefined;
+    return plain !== undefined && this.isMatching(plain, row, index) ? plain : undefined;
+  }
+
+  /** readVerified, straight into `into`, which has the chunk's length. */
+  readVerifiedInto(row: RunRow, index: number, into: Buffer): void {
+    const isRaw = row.encoding(index) === ENCODING.raw && row.storedBytes(index) === into.length;
+    const isThere = isRaw ? this.fill(into, row, index) === into : this.zstd.decompressInto(this.passing(row, index), into);
+    if (!isThere || !this.isMatching(into, row, index)) throw damaged(row, index);
+  }
+
+  /** Stored bytes that are valid until the next call. */
+  private passing(row: RunRow, index: number): Buffer {
+    const byteCount = row.storedBytes(index);
+    return byteCount > this.encoded.length ? this.readStored(row, index) : this.fill(this.encoded.subarray(0, byteCount), row, index);
+  }
+
+  private isMatching(plain: Buffer, row: RunRow, index: number): boolean {
+    return row.hashPrefix(index).compare(this.hashOf(plain), 0, 16) === 0;
   }
 
   private fill(stored: Buffer, row: RunRow, index: number): Buffer {
@@ -49,10 +65,14 @@ export class ChunkReader {
   readVerified(row: RunRow, index: number): Buffer {
     const plain = this.readGood(row, index);
     if (plain !== undefined) return plain;
-    const [chunk, block] = [row.first + index, row.start + Math.floor(row.offset(index) / BLOCK_BYTES)];
-    const what = `chunk ${chunk} is damaged (block ${block} of the data file): \`rainbow repair\` mends it where the live file still holds it`;
-    throw new RainbowError("DIG_CHECKSUM", what, { chunk, block });
+    throw damaged(row, index);
   }
+}
+
+function damaged(row: RunRow, index: number): RainbowError {
+  const [chunk, block] = [row.first + index, row.start + Math.floor(row.offset(index) / BLOCK_BYTES)];
+  const what = `chunk ${chunk} is damaged (block ${block} of the data file): \`rainbow repair\` mends it where the live file still holds it`;
+  return new RainbowError("DIG_CHECKSUM", what, { chunk, block });
 }
 
 /** Plain bytes of the known length; undefined where the stored ones do not give them. */

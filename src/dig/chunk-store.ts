@@ -129,6 +129,16 @@ export class Chunks implements ChunkStore {
     return plain;
   }
 
+  readInto(chunk: ChunkNumber, into: Buffer): boolean {
+    const known = this.decoded.get(chunk);
+    if (known !== undefined) return known.length === into.length && known.copy(into) === into.length;
+    const row = this.rowOf(chunk);
+    const index = chunk - row.first;
+    if (row.lengthBytes(index) !== into.length) return false;
+    this.reader.readVerifiedInto(row, index, into);
+    return true;
+  }
+
   describe(chunk: ChunkNumber): { readonly hash: Buffer; readonly lengthBytes: number; readonly storedBytes: number } {
     const row = this.rowOf(chunk);
     const entry = this.headerOf(row)?.entries.find(({ index }) => index === chunk - row.first);

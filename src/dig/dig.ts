@@ -1,6 +1,6 @@
 /**
  * The face of DIG: payload chunks and copy-on-write trees of one machine, in one data file with a control file beside it.
- * Rules of lifespans and freeing: ARCHITECTURE.md "Freeing". Only ingest stores chunks; only the projection builds trees.
+ * The rules of lifespans and freeing are in RULES.md. Only ingest stores chunks; only the projection builds trees.
  */
 import type { ChunkNumber, NewChunk, Revision } from "../core/index.ts";
 
@@ -18,6 +18,11 @@ export interface ChunkStore {
   giveBack(first: ChunkNumber): Promise<void>;
   /** Plain bytes, verified against the hash. DIG_CHECKSUM (facts: chunk, block) where they do not match; NOT_FOUND where freed. */
   read(chunk: ChunkNumber): Buffer;
+  /**
+   * The same, straight into `into`, without remembering: for who reads much once. False, with nothing done, where the chunk's length is
+   * not that of `into`; what is in `into` after an error is nothing.
+   */
+  readInto(chunk: ChunkNumber, into: Buffer): boolean;
   /** Full hash and plain length as the run header has them. */
   describe(chunk: ChunkNumber): { readonly hash: Buffer; readonly lengthBytes: number; readonly storedBytes: number };
   /** Replaces a bad chunk's bytes by good ones (repair); the hash must match. */
