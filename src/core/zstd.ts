@@ -9,6 +9,8 @@ export interface Zstd {
   compress(bytes: Buffer): Buffer;
   /** The plain bytes, exactly `lengthBytes`; undefined where the stored ones do not give them. `stored` may be reused after the call. */
   decompress(stored: Buffer, lengthBytes: number): Buffer | undefined;
+  /** The same, straight into `into`, which has exactly their length; false where the stored ones do not give them. */
+  decompressInto(stored: Buffer, into: Buffer): boolean;
 }
 
 const OUTPUT_BYTES_MIN = 64; // Node's smallest.
@@ -29,4 +31,5 @@ export const nodeZstd: Zstd = {
       return undefined; // Any refusal of the decoder means that these are not the bytes that were stored.
     }
   },
+  decompressInto: (stored, into) => nodeZstd.decompress(stored, into.length)?.copy(into) === into.length,
 };

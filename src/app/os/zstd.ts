@@ -21,5 +21,6 @@ export function openZstd(): Zstd {
       const plain = Buffer.allocUnsafeSlow(lengthBytes);
       return zstdDecompress(stored, plain) === lengthBytes ? plain : undefined;
     },
+    decompressInto: (stored, into) => zstdDecompress(stored, into) === into.length,
   };
 }

@@ -63,6 +63,40 @@ test("a compressed chunk that unpacks to more than it says is refused", async ()
   );
 });
 
+test("a chunk is read straight into memory of its length, raw or compressed, and refused there when it is damaged", async () => {
+  const rig = await DigRig.opened();
+  const plain = Buffer.alloc(50_000, "compressible ");
+  const hash = createHash("sha256").update(RIG_KEY).update(plain).digest();
+  const packed = { hash, lengthBytes: plain.length, encoding: ENCODING.zstd, stored: zstdCompressSync(plain) };
+  const raw = rigChunk("raw", 9000);
+  await rig.run(rig.dig.chunks.store([packed, raw]).durable);
+  await rig.reopen();
+  const readInto = (chunk: number, into: Buffer): boolean => rig.dig.chunks.readInto(chunk as ChunkNumber, into);
+  for (const [chunk, bytes] of [
+    [1, plain],
+    [2, raw.stored],
+  ] as const) {
+    const into = Buffer.alloc(bytes.length);
+    assert.not.ok(readInto(chunk, Buffer.alloc(bytes.length - 1)), "another length is another chunk");
+    assert.ok(readInto(chunk, into));
+    assert.equal(into, bytes);
+    rig.dig.chunks.read(chunk as ChunkNumber);
+    assert.ok(readInto(chunk, into.fill(0)), "also where it is remembered");
+    assert.equal(into, bytes);
+  }
+  rot(rig, packed.stored, 30);
+  rot(rig, raw.stored, 30);
+  await rig.reopen();
+  assert.is(
+    codeOf(() => readInto(1, Buffer.alloc(plain.length))),
+    "DIG_CHECKSUM",
+  );
+  assert.is(
+    codeOf(() => readInto(2, Buffer.alloc(raw.stored.length))),
+    "DIG_CHECKSUM",
+  );
+});
+
 test("chunks outside the limits are refused before they are numbered", async () => {
   const rig = await DigRig.opened();
   const fine = rigChunk("a");
