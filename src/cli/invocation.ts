@@ -58,7 +58,7 @@ export class Invocation {
   }
 
   /** Operations, by whoever can give them. `create`: a missing data directory is made. Waits a little for another command to finish. */
-  async operations(options: { readonly create?: boolean; readonly mode?: "protect" | "read" } = {}): Promise<Operations> {
+  async operations(options: { readonly create?: boolean; readonly mode?: "protect" | "read" | "repair" } = {}): Promise<Operations> {
     if (this.opened !== undefined) return this.opened.operations;
     const { clock, signal } = this.context;
     const untilUs = clock.monotonicUs() + BUSY_WAIT_MS * 1000;
@@ -97,7 +97,7 @@ export class Invocation {
     await this.report.flush();
   }
 
-  private async openHere(mode: "protect" | "read", create: boolean): Promise<Operations> {
+  private async openHere(mode: "protect" | "read" | "repair", create: boolean): Promise<Operations> {
     const opened = await this.context.machine.open({ dataDirectory: this.dataDirectory, mode, create });
     this.closers.push(() => opened.close());
     this.opened = { operations: opened.operations, isRunning: false };
