@@ -129,14 +129,15 @@ export class Chunks implements ChunkStore {
     return plain;
   }
 
-  readInto(chunk: ChunkNumber, into: Buffer): boolean {
+  readInto(chunk: ChunkNumber, into: Buffer): number {
     const known = this.decoded.get(chunk);
-    if (known !== undefined) return known.length === into.length && known.copy(into) === into.length;
+    if (known !== undefined) return known.length <= into.length ? known.copy(into) : -1;
     const row = this.rowOf(chunk);
     const index = chunk - row.first;
-    if (row.lengthBytes(index) !== into.length) return false;
-    this.reader.readVerifiedInto(row, index, into);
-    return true;
+    const lengthBytes = row.lengthBytes(index);
+    if (lengthBytes > into.length) return -1;
+    this.reader.readVerifiedInto(row, index, into.subarray(0, lengthBytes));
+    return lengthBytes;
   }
 
   describe(chunk: ChunkNumber): { readonly hash: Buffer; readonly lengthBytes: number; readonly storedBytes: number } {

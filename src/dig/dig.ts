@@ -19,10 +19,10 @@ export interface ChunkStore {
   /** Plain bytes, verified against the hash. DIG_CHECKSUM (facts: chunk, block) where they do not match; NOT_FOUND where freed. */
   read(chunk: ChunkNumber): Buffer;
   /**
-   * The same, straight into `into`, without remembering: for who reads much once. False, with nothing done, where the chunk's length is
-   * not that of `into`; what is in `into` after an error is nothing.
+   * The same, straight into the start of `into`, without remembering: for who reads much once. Returns their length; -1, with nothing
+   * done, where there is no room for them. What is in `into` after an error is nothing.
    */
-  readInto(chunk: ChunkNumber, into: Buffer): boolean;
+  readInto(chunk: ChunkNumber, into: Buffer): number;
   /** Full hash and plain length as the run header has them. */
   describe(chunk: ChunkNumber): { readonly hash: Buffer; readonly lengthBytes: number; readonly storedBytes: number };
   /** Replaces a bad chunk's bytes by good ones (repair); the hash must match. */

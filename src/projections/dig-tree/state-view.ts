@@ -1,5 +1,5 @@
 /** A View over a frozen State. */
-import { MACHINE_NODE, RainbowError, displayOf } from "../../core/index.ts";
+import { CHUNK_BYTES_MAX, MACHINE_NODE, RainbowError, displayOf } from "../../core/index.ts";
 import type { ByteString, ChunkNumber, Extent, NodeId, Revision, TimeUs } from "../../core/index.ts";
 import type { ChunkStore } from "../../dig/index.ts";
 import type { Gap, NameEntry, NodeRecord, View } from "../view.ts";
@@ -100,16 +100,24 @@ export class StateView implements View {
 
   /** A chunk that is read whole will hardly be asked for again: it goes straight to where it is wanted. */
   private isTakenWhole({ chunk, chunkOffset }: Extent, into: Buffer): boolean {
-    return chunkOffset === 0 && !this.kept.has(chunk) && this.options.chunks.readInto(chunk, into);
+    return chunkOffset === 0 && !this.kept.has(chunk) && this.options.chunks.readInto(chunk, into) === into.length;
   }
 
   private chunk(chunk: ChunkNumber): Buffer {
     const known = this.kept.get(chunk);
     if (known !== undefined) return known;
-    const plain = this.options.chunks.read(chunk);
-    if (this.kept.size >= CHUNKS_KEPT) this.kept.delete(this.kept.keys().next().value!);
+    const room = this.roomForOne();
+    const plain = room.subarray(0, this.options.chunks.readInto(chunk, room));
     this.kept.set(chunk, plain);
     return plain;
+  }
+
+  /** New memory until enough are kept, then that of the oldest. Nothing that read gives is a part of it. */
+  private roomForOne(): Buffer {
+    if (this.kept.size < CHUNKS_KEPT) return Buffer.allocUnsafeSlow(CHUNK_BYTES_MAX);
+    const [oldest, plain] = this.kept.entries().next().value!;
+    this.kept.delete(oldest);
+    return Buffer.from(plain.buffer, 0, CHUNK_BYTES_MAX);
   }
 }
 

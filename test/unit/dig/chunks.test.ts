@@ -71,18 +71,19 @@ test("a chunk is read straight into memory of its length, raw or compressed, and
   const raw = rigChunk("raw", 9000);
   await rig.run(rig.dig.chunks.store([packed, raw]).durable);
   await rig.reopen();
-  const readInto = (chunk: number, into: Buffer): boolean => rig.dig.chunks.readInto(chunk as ChunkNumber, into);
+  const readInto = (chunk: number, into: Buffer): number => rig.dig.chunks.readInto(chunk as ChunkNumber, into);
   for (const [chunk, bytes] of [
     [1, plain],
     [2, raw.stored],
   ] as const) {
     const into = Buffer.alloc(bytes.length);
-    assert.not.ok(readInto(chunk, Buffer.alloc(bytes.length - 1)), "another length is another chunk");
-    assert.ok(readInto(chunk, into));
+    assert.is(readInto(chunk, Buffer.alloc(bytes.length - 1)), -1);
+    assert.is(readInto(chunk, into), bytes.length);
     assert.equal(into, bytes);
     rig.dig.chunks.read(chunk as ChunkNumber);
-    assert.ok(readInto(chunk, into.fill(0)), "also where it is remembered");
+    assert.is(readInto(chunk, into.fill(0)), bytes.length, "also where it is remembered");
     assert.equal(into, bytes);
+    assert.is(readInto(chunk, Buffer.alloc(65_536)), bytes.length, "and where there is more room");
   }
   rot(rig, packed.stored, 30);
   rot(rig, raw.stored, 30);
