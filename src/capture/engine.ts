@@ -112,9 +112,10 @@ export class Engine {
   }
 
   /** Asks for a reconcile of a root; one that runs already does not count. `gap` is closed by it. */
-  reconcile(root: NodeId, gap?: string): Promise<void> {
-    const request = this.requests.get(root) ?? { gaps: new Set<string>(), waiters: [] };
+  reconcile(root: NodeId, gap?: string, isOwed = gap !== undefined): Promise<void> {
+    const request = this.requests.get(root) ?? { gaps: new Set<string>(), waiters: [], isOwed };
     this.requests.set(root, request);
+    request.isOwed ||= isOwed;
     if (gap !== undefined) request.gaps.add(gap);
     this.wake();
     return new Promise((resolve) => request.waiters.push(resolve));
@@ -124,7 +125,7 @@ export class Engine {
   reconcileAll(gap: string | undefined): Promise<void> {
     const { gaps, roots } = this.site;
     const all = roots.list().filter((root) => !root.isMissing);
-    const done = Promise.all(all.map((root) => this.reconcile(root.node)));
+    const done = Promise.all(all.map((root) => this.reconcile(root.node, undefined, gap !== undefined)));
     return done.then(() => (gap === undefined || this.isStopped ? undefined : this.command(() => gaps.end(gap))));
   }
 
@@ -198,11 +199,7 @@ export class Engine {
         return true;
       }
     }
-    const fresh = this.scanner.fresh.pop();
-    if (fresh !== undefined) {
-      await this.scanner.directory(fresh, "event", () => undefined);
-      return true;
-    }
+    if (await this.scanner.nextFresh()) return true;
     if (dirt.isEmpty && this.scanner.absenceCount("event") > 0) {
       const before = this.scanner.absenceCount("event");
       await this.scanner.settleAbsences("event", isUrgent ? Number.POSITIVE_INFINITY : this.drainedMonotonicUs);
@@ -294,14 +291,10 @@ export class Engine {
     this.checkRoots();
     for (const root of roots.list()) {
       if (root.isMissing) continue;
-      const isWalkNeeded =
-        flush.isFull ||
-        !watches.isActive ||
-        this.requests.has(root.node) ||
-        (this.walk?.root === root && (this.walk.isFirst || this.walk.request.gaps.size > 0));
+      const isWalkNeeded = flush.isFull || !watches.isActive || this.requests.has(root.node) || (this.walk?.root === root && this.walk.request.isOwed);
       if (!isWalkNeeded) continue;
       flush.walks.add(root.node);
-      const isUnderWay = this.walk?.root === root && this.walk.isFirst && !flush.isFull && watches.isActive;
+      const isUnderWay = this.walk?.root === root && this.walk.request.isOwed && !this.requests.has(root.node) && !flush.isFull && watches.isActive;
       if (!isUnderWay) void this.reconcile(root.node);
     }
     for (const node of watches.unwatchedNodes) dirt.markWhole(node);

@@ -26,6 +26,7 @@ export interface FileLook {
 
 interface Pass {
   readonly node: NodeId;
+  readonly filesystem: number;
   name: Name;
   fd: number;
   path: ByteString;
@@ -71,14 +72,14 @@ export class Files {
     const readUs = this.site.clock.now();
     const isSmall = sizeOf(record) <= this.site.limits.smallFileBytes;
     const read = bytes !== undefined ? { bytes, record } : isSmall ? this.readQuickly(path, record) : undefined;
-    if (read === "gone") return;
+    if (read === "gone") return this.site.dirt.mark(name.parent, name.name, true);
     const version = this.versions.make();
     const isRead = read !== undefined && read !== "restless" && !(read instanceof OsError);
     if (isRead && read.bytes.length > 0) this.versions.compare(version, undefined, { sizeBytes: 0, isStaging: false }, 0, read.bytes);
     this.site.batches.reserve(version.delta.payloadBytes);
     const node = this.tree.create(name.parent, name.name, { record: isRead ? read.record : record, path, filesystem });
     if (read instanceof OsError) return this.unreadable(node, name, path, record, read);
-    if (!isRead) return this.startPass(node, name);
+    if (!isRead) return this.startPass(node, name, record);
     const before = this.site.directories.entry(name.parent, name.name)?.record;
     if (before !== undefined) this.settle(node, look, Buffer.from(before), read.record, version, readUs, true);
   }
@@ -88,10 +89,10 @@ export class Files {
     if (this.isReading(node)) return;
     const { record, name, path } = look;
     const readUs = this.site.clock.now();
-    if (sizeOf(record) > this.site.limits.smallFileBytes) return this.startPass(node, name);
+    if (sizeOf(record) > this.site.limits.smallFileBytes) return this.startPass(node, name, record);
     const read = bytes !== undefined ? { bytes, record } : this.readQuickly(path, record);
-    if (read === "gone") return;
-    if (read === "restless") return this.startPass(node, name);
+    if (read === "gone") return this.site.dirt.mark(name.parent, name.name, true);
+    if (read === "restless") return this.startPass(node, name, record);
     if (read instanceof OsError) return this.unreadable(node, name, path, record, read);
     const version = this.versions.make();
     this.compareWhole(version, node, before, read.bytes);
@@ -163,17 +164,17 @@ export class Files {
     }
   }
 
-  private startPass(node: NodeId, name: Name): void {
+  private startPass(node: NodeId, name: Name, record: Buffer): void {
     if (this.passes.has(node)) return;
-    const empty = Buffer.alloc(0);
     const base: Base = { sizeBytes: 0, isStaging: false };
     const version = this.versions.make();
     this.passes.set(node, {
       node,
+      filesystem: this.site.nodes.filesystemOf(name.parent),
       name,
       fd: NO_FD,
       path: "" as ByteString,
-      start: empty,
+      start: record,
       base,
       version,
       region: 0,
@@ -227,9 +228,7 @@ export class Files {
 
   /** A pass's node may have been renamed since; its first record tells where it is now. */
   private findName(pass: Pass): Name | undefined {
-    const { nodes } = this.site;
-    if (pass.start.length === 0) return undefined;
-    const known = nodes.known(nodes.filesystemOf(pass.name.parent), pass.start);
+    const known = this.site.nodes.known(pass.filesystem, pass.start);
     return known?.node === pass.node ? known.names[0] : undefined;
   }
 
@@ -318,8 +317,7 @@ export class Files {
     const entry = directories.entry(name.parent, name.name);
     const path = nodes.pathOf(name.parent, name.name);
     if (entry?.node !== node || path === undefined) return;
-    const record = pass.start.length > 0 ? pass.start : Buffer.from(entry.record);
-    this.unreadable(node, name, path, record, error);
+    this.unreadable(node, name, path, pass.start, error);
   }
 
   private drop(pass: Pass): false {

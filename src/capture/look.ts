@@ -1,7 +1,7 @@
 /** Looks at names in directories: what is there now, beside what the memory has. A look counts only if its directory was in its place before and after. */
 import { MACHINE_NODE, OsError } from "../core/index.ts";
 import type { ByteString, NodeId, Stat } from "../core/index.ts";
-import { below, isSameNode, recordOf } from "./memory/index.ts";
+import { below, isSameNode, isSameRecord, recordOf } from "./memory/index.ts";
 import type { Site } from "./site.ts";
 
 export interface Look {
@@ -35,12 +35,21 @@ export class Looker {
 
   /** Whether the path of a directory leads to it. Roots are checked by Roots. */
   isInPlace(directory: NodeId, path: ByteString): boolean {
+    return this.compare(directory, path, isSameNode);
+  }
+
+  /** Whether a directory's own stat is what the memory has. */
+  isAsKept(directory: NodeId, path: ByteString): boolean {
+    return this.compare(directory, path, isSameRecord);
+  }
+
+  private compare(directory: NodeId, path: ByteString, isSame: (kept: Buffer, record: Buffer) => boolean): boolean {
     const { nodes, directories, os } = this.site;
     const place = nodes.nameOf(directory);
     const kept = place === undefined ? undefined : directories.entry(place.parent, place.name)?.record;
     if (kept === undefined) return false;
     try {
-      return isSameNode(kept, recordOf(os.lstat(path)));
+      return isSame(kept, recordOf(os.lstat(path)));
     } catch (error) {
       if (error instanceof OsError) return false;
       throw error;

@@ -139,6 +139,18 @@ export class Scanner {
     }
   }
 
+  /** Lists a directory that is new where it is, and leaves those below it that are not watched for the next calls. */
+  async nextFresh(): Promise<boolean> {
+    const { watches } = this.site;
+    const directory = this.fresh.pop();
+    if (directory === undefined) return false;
+    const isOwed = watches.isActive && !watches.has(directory);
+    await this.directory(directory, "event", (node) => {
+      if (isOwed && !watches.has(node)) this.fresh.push(node);
+    });
+    return true;
+  }
+
   /** Lists a directory and settles what differs; `onDirectory` is told of every sub-directory that is captured. */
   async directory(directory: NodeId, origin: Origin, onDirectory: (node: NodeId) => void): Promise<void> {
     const { nodes, roots, watches, directories, os } = this.site;
@@ -159,10 +171,10 @@ export class Scanner {
     const foreign = normalise(listing, this.deviceOf(directory, root));
     if (foreign.size === 0 && nodes.closed(directory) === "none" && directories.isUnchanged(directory, listing, (_, node) => onDirectory(node))) {
       if (isNewWatch && !this.looker.isInPlace(directory, path)) return this.misplace(directory, () => this.again(directory, origin));
-      return this.listed(directory, root, path);
+      return this.listed(directory, root, path, isNewWatch);
     }
     if (!this.looker.isInPlace(directory, path)) return this.misplace(directory, () => this.again(directory, origin));
-    this.listed(directory, root, path);
+    this.listed(directory, root, path, isNewWatch);
     await this.differences({ directory, root, path, origin }, listing, foreign);
     for (const segment of directories.segments(directory))
       for (let i = 0; i < segment.count; i++) {
@@ -278,9 +290,17 @@ export class Scanner {
     for (const parent of named.touched) this.touch(parent);
     if (this.orphans.size > 0) this.settleOrphans();
     this.changedCount += named.same.length + named.created.length + named.absent.length;
+    if (origin === "event") for (const arrival of named.same) this.watchMoved(arrival);
     const contents = new SmallContents(this.site, [...named.created, ...named.same]);
     for (const arrival of named.created) await this.take(arrival, () => this.create(arrival, origin, contents));
     for (const arrival of named.same) await this.take(arrival, () => this.refresh(arrival, origin, contents));
+  }
+
+  /** A directory that was not listed yet moved to where the walk has been already. */
+  private watchMoved({ parent, name, record }: Arrival): void {
+    const { directories, watches } = this.site;
+    const node = directories.entry(parent, name)?.node;
+    if (node !== undefined && kindOf(record) === "directory" && watches.isActive && !watches.has(node)) this.fresh.push(node);
   }
 
   private async take(arrival: Arrival, action: () => void): Promise<void> {
@@ -290,7 +310,7 @@ export class Scanner {
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
       const root = nodes.location(arrival.parent)?.root;
-      if (isAbsence(error) || root === undefined) dirt.mark(arrival.parent, arrival.name);
+      if (isAbsence(error) || root === undefined) dirt.mark(arrival.parent, arrival.name, arrival.isWritten);
       else leftOut.add(root, { path: arrival.path, why: "unreadable", detail: error.message });
     }
     if (batches.isFull) batches.cut();
@@ -404,8 +424,9 @@ export class Scanner {
     else this.fresh.push(directory);
   }
 
-  private listed(directory: NodeId, root: Root, path: ByteString): void {
+  private listed(directory: NodeId, root: Root, path: ByteString, isNewWatch: boolean): void {
     this.misplaced.delete(directory);
+    if (isNewWatch && !this.looker.isAsKept(directory, path)) this.touch(directory); // Entries may have come and gone unseen.
     if (this.unreadable.size > 0 && this.unreadable.delete(directory)) this.site.leftOut.remove(root.node, path);
     const gap = this.site.gaps.find("unreadable", directory);
     if (gap !== undefined) this.site.gaps.end(gap.gap);

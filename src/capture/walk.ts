@@ -8,6 +8,8 @@ export interface WalkRequest {
   /** Gaps that this reconcile closes. */
   readonly gaps: Set<string>;
   readonly waiters: (() => void)[];
+  /** Something may have been missed until it is done: flush waits for it. */
+  isOwed: boolean;
 }
 
 export class Walk {

@@ -55,6 +55,7 @@ async function interrupt(rig: CaptureRig, random: SeededRandom, limits: object):
   if (way === 0) await rig.stop();
   else await rig.kill({ isDeaf: way === 1, isCut: way === 2, afterMs: random.int(30) });
   await rig.start(limits);
+  await rig.protectAnew();
 }
 
 for (let i = 0; i < scale(OPERATIONS_CAMPAIGN) / OPERATIONS_PER_SEED; i++)

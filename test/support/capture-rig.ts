@@ -87,6 +87,13 @@ export class CaptureRig {
     await this.capture.start({ machine: "m", epoch: this.epoch as Epoch, hashKey: this.hashKey, ...known });
   }
 
+  /** Again, where a kill came before the host heard of the root. */
+  async protectAnew(): Promise<void> {
+    const [known] = this.capture.roots();
+    if (known === undefined) await this.protect();
+    else this.root = known.root;
+  }
+
   async protect(options: RootOptions = plainOptions): Promise<void> {
     this.root = (await this.capture.addRoot(byteStringOfText(this.rootPath), options)).root;
   }
@@ -155,7 +162,7 @@ export class CaptureRig {
   private compare(path: ByteString, node: ReplicaNode, links: Map<string, NodeId>, found: string[]): void {
     const stat = this.os.lstat(path);
     const say = (what: string, disk: unknown, replica: unknown): void => {
-      found.push(`${displayOf(path)} (${node.id}): ${what} is ${String(disk)} on disk, ${String(replica)} in the replica`);
+      found.push(`${displayOf(path)} (${stat.kind} ${node.id}): ${what} is ${String(disk)} on disk, ${String(replica)} in the replica`);
     };
     if (stat.kind !== node.kind) return say("kind", stat.kind, node.kind);
     const { attributes } = node;
