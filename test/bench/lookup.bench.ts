@@ -159,11 +159,12 @@ async function measured(work: string, run: () => Promise<unknown>): Promise<Row>
   return row;
 }
 
-const timesMs: { readonly view: number; readonly list: number; readonly read: number }[] = [];
+const timesMs: { readonly view: number; readonly list: number; readonly read: number; readonly cpu: number }[] = [];
 
 async function lookup(): Promise<void> {
   const begun = Math.floor(2.1 * fileCount);
   const revision = begun + random.int(chain.head.revision - begun);
+  const cpuBefore = process.cpuUsage();
   const from = performance.now();
   const view = await projection.viewAt(revision as Revision);
   const viewed = performance.now();
@@ -174,7 +175,8 @@ async function lookup(): Promise<void> {
   const read = performance.now();
   view.close();
   if (count !== FILES_PER_DIRECTORY || bytes.length !== MIB) throw new Error(`the answer is wrong: ${count} entries, ${bytes.length} bytes`);
-  timesMs.push({ view: viewed - from, list: listed - viewed, read: read - listed });
+  const cpu = process.cpuUsage(cpuBefore);
+  timesMs.push({ view: viewed - from, list: listed - viewed, read: read - listed, cpu: (cpu.user + cpu.system) / 1000 });
 }
 
 function percentile(values: readonly number[], share: number): number {
@@ -195,7 +197,7 @@ report("lookup", options, {
   rows,
   claims: [{ what: "p99 of view, list and read", value: percentile(all, 0.99), unit: "ms", limit: 100 }],
   notes: [
-    `p50 / p99 in ms: view ${text((time) => time.view)}, list 1,000 entries with attributes ${text((time) => time.list)}, read 1 MiB ${text((time) => time.read)}`,
+    `p50 / p99 in ms: view ${text((time) => time.view)}, list 1,000 entries with attributes ${text((time) => time.list)}, read 1 MiB ${text((time) => time.read)}, CPU of all three ${text((time) => time.cpu)}`,
     `${fileCount} files, ${chain.head.revision + 1} events, ${dig.trees.list().length} trees with ${(dig.usage().treeBytes / MIB).toFixed(0)} MiB`,
   ],
 });

@@ -6,12 +6,12 @@ import type { ByteString, NodeId, Revision } from "../../core/index.ts";
 import type { TreeInfo, TreeReader } from "../../dig/index.ts";
 import type { RegionRecord } from "../blob-record/index.ts";
 import { hashOfKey } from "./key-filter.ts";
-import { afterPrefix, nameKey, namePartOfKey, numberKey, PREFIX, regionKey, regionOfKey, SEGMENT_PREFIX_BYTES, segmentEntryKey } from "./keys.ts";
+import { afterPrefix, nameKey, namePartOfKey, nodePartKey, numberKey, PREFIX, regionKey, regionOfKey, SEGMENT_PREFIX_BYTES, segmentEntryKey } from "./keys.ts";
 import { mergeNewest } from "./merge.ts";
 import type { Entry } from "./merge.ts";
 import { readSegments } from "./segments.ts";
 import type { Segment, SegmentCache } from "./segments.ts";
-import { decodeNameValue, decodeNode, decodeRegion } from "./values.ts";
+import { decodeNameValue, decodeNode, decodeRegion, partCountOf, treeCorrupt } from "./values.ts";
 import type { NameValue, StoredNode } from "./values.ts";
 
 const NODES_CACHED = 4096; // Mostly directories, asked for again with each name below them.
@@ -69,7 +69,7 @@ export class Base {
   node(node: NodeId): StoredNode | undefined {
     if (this.nodes.has(node)) return this.nodes.get(node);
     const bytes = this.get(numberKey(PREFIX.node, node));
-    const record = bytes === undefined ? undefined : decodeNode(node, bytes);
+    const record = bytes === undefined ? undefined : decodeNode(node, this.whole(node, bytes));
     if (this.nodes.size >= NODES_CACHED) this.nodes.clear();
     this.nodes.set(node, record);
     return record;
@@ -109,6 +109,15 @@ export class Base {
 
   close(): void {
     this.reader.close();
+  }
+
+  /** The node's bytes, put together where they are in parts. */
+  private whole(node: NodeId, bytes: Buffer): Buffer {
+    const partCount = partCountOf(bytes);
+    if (partCount === 0) return bytes;
+    const parts = Array.from({ length: partCount }, (_, part) => this.get(nodePartKey(node, part)));
+    if (parts.includes(undefined)) throw treeCorrupt("a part of a node is missing");
+    return Buffer.concat(parts as Buffer[]);
   }
 
   private get(key: Buffer): Buffer | undefined {

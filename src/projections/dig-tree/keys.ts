@@ -9,6 +9,7 @@ import type { ByteString, NodeId, Revision } from "../../core/index.ts";
 export const PREFIX = {
   name: 0x10,
   node: 0x20,
+  nodePart: 0x21,
   region: 0x30,
   stagedRegion: 0x31,
   bracket: 0x40,
@@ -46,6 +47,11 @@ export function regionKey(prefix: number, node: NodeId, region: number): Buffer 
   key[9] = Math.floor(region / HALF);
   key.writeUInt32BE(region % HALF, 10);
   return key;
+}
+
+/** Part of a node that is too long for one value. */
+export function nodePartKey(node: NodeId, part: number): Buffer {
+  return regionKey(PREFIX.nodePart, node, part);
 }
 
 export function regionOfKey(key: Buffer): number {

@@ -6,17 +6,19 @@ import type { ByteString, NodeId } from "../../core/index.ts";
 import { bytesOf } from "../../core/index.ts";
 import type { Base } from "./base.ts";
 import { hashOfKey, KeyFilter } from "./key-filter.ts";
-import { nameKey, namePart, numberKey, PREFIX, regionKey, segmentEntryKey, segmentKey } from "./keys.ts";
+import { nameKey, namePart, nodePartKey, numberKey, PREFIX, regionKey, segmentEntryKey, segmentKey } from "./keys.ts";
 import { regionOfSlot, slotOf } from "./layer.ts";
 import type { Layer } from "./layer.ts";
 import { mergeNewest } from "./merge.ts";
 import type { Entry } from "./merge.ts";
 import { encodeSegment, encodeTouched } from "./segments.ts";
 import type { SegmentFacts } from "./segments.ts";
-import { encodeNameValue, encodeNode, encodeRegion } from "./values.ts";
+import { encodeNameValue, encodeNode, encodeParts, encodeRegion, roughLength } from "./values.ts";
+import type { StoredNode } from "./values.ts";
 
 /** The prefixes that lie in segments too. */
-export const SCATTERED = [PREFIX.name, PREFIX.node, PREFIX.region, PREFIX.stagedRegion] as const;
+export const SCATTERED = [PREFIX.name, PREFIX.node, PREFIX.nodePart, PREFIX.region, PREFIX.stagedRegion] as const;
+const NODE_BYTES_MAX = 512 << 10; // A value may have 1 MiB. Thousands of hard links or large xattrs make more.
 const GONE = Buffer.from([0]);
 const HERE = Buffer.from([1]);
 
@@ -60,6 +62,7 @@ export function touchedNodes(layers: readonly Layer[]): NodeId[] {
 export function entriesOf(layer: Layer, prefix: (typeof SCATTERED)[number]): IterableIterator<Entry> {
   if (prefix === PREFIX.name) return namesOf(layer);
   if (prefix === PREFIX.node) return nodesOf(layer);
+  if (prefix === PREFIX.nodePart) return nodePartsOf(layer);
   return regionsOf(layer, prefix);
 }
 
@@ -74,7 +77,23 @@ function* namesOf(layer: Layer): IterableIterator<Entry> {
 function* nodesOf(layer: Layer): IterableIterator<Entry> {
   for (const node of [...layer.nodes.keys()].sort((a, b) => a - b)) {
     const record = layer.nodes.get(node);
-    yield { key: numberKey(PREFIX.node, node), value: record === null || record === undefined ? undefined : encodeNode(record) };
+    yield { key: numberKey(PREFIX.node, node), value: record === null || record === undefined ? undefined : wholeOrParts(record) };
+  }
+}
+
+function wholeOrParts(record: StoredNode): Buffer {
+  const encoded = encodeNode(record);
+  return encoded.length <= NODE_BYTES_MAX ? encoded : encodeParts(Math.ceil(encoded.length / NODE_BYTES_MAX));
+}
+
+/** Parts that a node had before and does not need now stay: such nodes are one in a million. */
+function* nodePartsOf(layer: Layer): IterableIterator<Entry> {
+  const long = [...layer.nodes.values()].filter((record) => record !== null && roughLength(record) > NODE_BYTES_MAX) as StoredNode[];
+  for (const record of long.sort((a, b) => a.node - b.node)) {
+    const encoded = encodeNode(record);
+    if (encoded.length <= NODE_BYTES_MAX) continue;
+    for (let part = 0; part * NODE_BYTES_MAX < encoded.length; part++)
+      yield { key: nodePartKey(record.node, part), value: encoded.subarray(part * NODE_BYTES_MAX, (part + 1) * NODE_BYTES_MAX) };
   }
 }
 

@@ -27,6 +27,8 @@ export interface Bracket {
 }
 
 const VALUE_VERSION = 1;
+const PARTS_VERSION = 0; // In the place of the version: the node is in parts.
+const PARTS_MAX = 4096; // Of half a MiB: 65,536 bytes in each of 10,000 xattrs, and every hard link that ext4 allows.
 const HIDDEN = 8; // Kinds take the three bits below.
 const UNSETTLED = 16;
 const PRISTINE = 32;
@@ -136,6 +138,30 @@ export function decodeNode(node: NodeId, bytes: Buffer): StoredNode {
   reader.finish();
   const marks = { unsettled: (flags & UNSETTLED) !== 0, hidden: (flags & HIDDEN) !== 0, pristine: (flags & PRISTINE) !== 0 };
   return { node, kind, attributes, sizeBytes, linkTarget, rdev, names, ...marks };
+}
+
+/** What stands for a node that is kept in so many parts. */
+export function encodeParts(partCount: number): Buffer {
+  const writer = new ByteWriter(8);
+  writer.u8(PARTS_VERSION);
+  writer.varint(partCount);
+  return writer.view();
+}
+
+/** How many parts a node is kept in; 0: it is here. */
+export function partCountOf(bytes: Buffer): number {
+  if (bytes[0] !== PARTS_VERSION) return 0;
+  const reader = readerOf(bytes);
+  reader.u8();
+  const count = reader.varint();
+  if (count === 0 || count > PARTS_MAX) reader.reject("a node in too many parts");
+  return count;
+}
+
+/** An upper bound for most of a node's encoded length, without encoding it. */
+export function roughLength(record: StoredNode): number {
+  const xattrs = record.attributes.xattrs.reduce((sum, xattr) => sum + xattr.name.length + xattr.value.length + 8, 0);
+  return record.names.reduce((sum, { name }) => sum + name.length + 12, xattrs) + NAME_BYTES_MAX + 100;
 }
 
 export function encodeRegion(record: RegionRecord): Buffer {

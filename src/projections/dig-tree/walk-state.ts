@@ -15,7 +15,7 @@ const CONTROL = Object.values(PREFIX).filter((prefix) => prefix >= PREFIX.bracke
 /** Buffers are valid until the next step. The State is not written meanwhile. */
 export function* walkState(state: State): IterableIterator<KeyAndValue> {
   const { treeBase: base, allLayers: layers } = state;
-  for (const prefix of SCATTERED) {
+  for (const prefix of SCATTERED.filter((each) => each !== PREFIX.nodePart)) {
     const older = base === undefined ? [] : [base.everything(prefix)];
     for (const { key, value } of mergeNewest([...older, ...layers.map((layer) => entriesOf(layer, prefix))])) if (value !== undefined) yield { key, value };
   }
