@@ -221,7 +221,8 @@ class Agent implements Capture {
     const { memory, limits } = this;
     const directories = new Directories(memory);
     const nodes = new Nodes(memory, directories);
-    const batches = new Batches({ clock, memory, limits, epoch });
+    const maker = new ChunkMaker(hashKey, this.options.zstd ?? nodeZstd);
+    const batches = new Batches({ clock, memory, limits, epoch, giveBack: (chunk) => maker.giveBack(chunk) });
     const site: Site = {
       os,
       clock,
@@ -236,7 +237,7 @@ class Agent implements Capture {
       watches: new Watches(os, limits.watchShare),
       leftOut: new LeftOutList(limits.leftOutMax),
       hasher,
-      maker: new ChunkMaker(hashKey, this.options.zstd ?? nodeZstd),
+      maker,
       mint: minter(epoch),
       breathe: breather(clock, limits, () => batches.room()),
     };

@@ -12,12 +12,15 @@ export class Batches {
   private readonly memory: Memory;
   private readonly limits: Limits;
   private readonly epoch: Epoch;
+  private readonly giveBack: (chunk: NewChunk) => void;
   private changes: Change[] = [];
   private chunks: NewChunk[] = [];
   private payloadBytes = 0;
   private firstUs = 0;
   private sequence = 0;
   private readonly ready: Batch[] = [];
+  /** Chunks of the batches that are not acknowledged yet, by sequence. */
+  private readonly sent = new Map<number, readonly NewChunk[]>();
   private sealing = 0;
   private waiter: (() => void) | undefined;
   private roomWaiters: (() => void)[] = [];
@@ -26,11 +29,18 @@ export class Batches {
   private failure: { readonly cause: unknown } | undefined;
   private clockOffsetUs: number;
 
-  constructor(options: { readonly clock: Clock; readonly memory: Memory; readonly limits: Limits; readonly epoch: Epoch }) {
+  constructor(options: {
+    readonly clock: Clock;
+    readonly memory: Memory;
+    readonly limits: Limits;
+    readonly epoch: Epoch;
+    readonly giveBack: (chunk: NewChunk) => void;
+  }) {
     this.clock = options.clock;
     this.memory = options.memory;
     this.limits = options.limits;
     this.epoch = options.epoch;
+    this.giveBack = options.giveBack;
     this.clockOffsetUs = this.clock.now() - this.clock.monotonicUs();
   }
 
@@ -92,6 +102,7 @@ export class Batches {
       changes: this.changes,
       chunks: this.chunks,
     };
+    this.sent.set(this.sequence, this.chunks);
     this.changes = [];
     this.chunks = [];
     this.payloadBytes = 0;
@@ -135,6 +146,8 @@ export class Batches {
   async acknowledged(ack: BatchAcknowledged): Promise<void> {
     if (ack.epoch !== this.epoch) return;
     await this.memory.acknowledged(ack);
+    this.sent.get(ack.sequence)?.forEach(this.giveBack);
+    this.sent.delete(ack.sequence);
     this.freeRoom();
   }
 

@@ -205,7 +205,7 @@ export type Change =
 export const ENCODING = { raw: 0, zstd: 1 } as const;
 export type Encoding = (typeof ENCODING)[keyof typeof ENCODING];
 
-/** A chunk as the agent sends it: hashed over its plain bytes, then encoded. */
+/** A chunk as the agent sends it: hashed over its plain bytes, then encoded. `stored` is valid until its batch is acknowledged. */
 export interface NewChunk {
   /** SHA-256(machine's hash key + plain bytes), 32 bytes. */
   readonly hash: Buffer;

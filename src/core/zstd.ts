@@ -5,7 +5,7 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
 export interface Zstd {
-  /** Level 1. `bytes` may be reused after the call. */
+  /** Level 1. `bytes` may be reused after the call; the result is valid until the next one. */
   compress(bytes: Buffer): Buffer;
   /** The plain bytes, exactly `lengthBytes`; undefined where the stored ones do not give them. `stored` may be reused after the call. */
   decompress(stored: Buffer, lengthBytes: number): Buffer | undefined;
@@ -18,10 +18,7 @@ const LEVEL = { [constants.ZSTD_c_compressionLevel]: 1 };
 const FRAME_BYTES = 1024; // More than a frame adds to what does not compress.
 
 export const nodeZstd: Zstd = {
-  compress: (bytes) => {
-    const packed = zstdCompressSync(bytes, { params: LEVEL, chunkSize: bytes.length + FRAME_BYTES });
-    return packed.buffer.byteLength > 2 * packed.length ? Buffer.from(packed) : packed; // So that the rest of its memory is freed.
-  },
+  compress: (bytes) => zstdCompressSync(bytes, { params: LEVEL, chunkSize: bytes.length + FRAME_BYTES }),
   decompress: (stored, lengthBytes) => {
     try {
       // One piece of output that is never quite full: no second piece, no joining of pieces.

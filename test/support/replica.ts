@@ -38,7 +38,7 @@ export class Replica {
     if (batch.changes.length === 0) throw new Error("a batch has changes");
     this.last = { epoch: batch.epoch, sequence: batch.sequence };
     const chunks = batch.chunks.map((chunk) => {
-      const plain = chunk.encoding === 1 ? zstdDecompressSync(chunk.stored) : chunk.stored;
+      const plain = chunk.encoding === 1 ? zstdDecompressSync(chunk.stored) : Buffer.from(chunk.stored);
       if (plain.length !== chunk.lengthBytes) throw new Error("a chunk has another length than it says");
       if (!hash("sha256", Buffer.concat([this.hashKey, plain]), "buffer").equals(chunk.hash)) throw new Error("a chunk has another hash than it says");
       this.payloadBytes += plain.length;

@@ -15,7 +15,7 @@ export function openZstd(): Zstd {
   return {
     compress: (bytes) => {
       const size = zstdCompress(bytes, scratch, LEVEL);
-      return size > 0 ? Buffer.from(scratch.subarray(0, size)) : nodeZstd.compress(bytes);
+      return size > 0 ? scratch.subarray(0, size) : nodeZstd.compress(bytes);
     },
     decompress: (stored, lengthBytes) => {
       const plain = Buffer.allocUnsafeSlow(lengthBytes);

@@ -2,6 +2,7 @@
 import { hash } from "node:crypto";
 import { assert, CHUNK_BYTES_MAX, ENCODING } from "../../core/index.ts";
 import type { NewChunk, Zstd } from "../../core/index.ts";
+import { PayloadSlabs } from "./slabs.ts";
 
 const KEY_BYTES = 32;
 const PROBE_BYTES_MIN = 2048; // A smaller chunk is compressed without asking; it costs less than the probe can tell.
@@ -17,6 +18,7 @@ export class ChunkMaker {
   private readonly keyed = Buffer.alloc(KEY_BYTES + CHUNK_BYTES_MAX);
   private readonly counts = new Uint16Array(256);
   private readonly zstd: Zstd;
+  private readonly slabs = new PayloadSlabs();
 
   constructor(hashKey: Buffer, zstd: Zstd) {
     this.zstd = zstd;
@@ -24,16 +26,22 @@ export class ChunkMaker {
     hashKey.copy(this.keyed);
   }
 
-  /** `bytes` may be reused after the call. */
+  /** `bytes` may be reused after the call; what the chunk holds stays until it is given back. */
   make(bytes: Buffer): NewChunk {
     assert(bytes.length > 0 && bytes.length <= CHUNK_BYTES_MAX, "a chunk holds 1 to 65,536 bytes");
     bytes.copy(this.keyed, KEY_BYTES);
     const digest = hash("sha256", this.keyed.subarray(0, KEY_BYTES + bytes.length), "buffer");
     if (bytes.length < PROBE_BYTES_MIN || !this.looksRandom(bytes)) {
       const packed = this.zstd.compress(bytes);
-      if (packed.length < bytes.length * (1 - GAIN_MIN)) return { hash: digest, lengthBytes: bytes.length, encoding: ENCODING.zstd, stored: packed };
+      if (packed.length < bytes.length * (1 - GAIN_MIN))
+        return { hash: digest, lengthBytes: bytes.length, encoding: ENCODING.zstd, stored: this.slabs.keep(packed) };
     }
-    return { hash: digest, lengthBytes: bytes.length, encoding: ENCODING.raw, stored: Buffer.from(bytes) };
+    return { hash: digest, lengthBytes: bytes.length, encoding: ENCODING.raw, stored: this.slabs.keep(bytes) };
+  }
+
+  /** The host has the chunk: its memory is used again. */
+  giveBack({ stored }: NewChunk): void {
+    this.slabs.giveBack(stored);
   }
 
   private looksRandom(bytes: Buffer): boolean {

@@ -7,7 +7,7 @@ const SLAB_BYTES = 1 << 20;
 const FREE_SLABS_MAX = 8; // About what is on its way at once; more is left to the garbage collector.
 
 export class PayloadSlabs {
-  private current = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  private current: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   private used = 0;
   /** Chunks that lie in a slab. What is never given back (a file that changed under the reader) just keeps its slab from being used again. */
   private readonly inUse = new WeakMap<ArrayBufferLike, number>();
