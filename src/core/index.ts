@@ -55,7 +55,7 @@ export {
   REGION_BYTES,
   SECTOR_BYTES,
 } from "./units.ts";
-export type { BlockIndex, ByteString, ChunkNumber, Epoch, NodeId, Position, Revision, TimeUs } from "./units.ts";
+export type { ByteString, ChunkNumber, Epoch, NodeId, Position, Revision, TimeUs } from "./units.ts";
 export { nodeZstd } from "./zstd.ts";
 export type { Zstd } from "./zstd.ts";
 export { ByteReader, ByteWriter } from "./bytes.ts";

@@ -18,9 +18,6 @@ export type Position = number & { readonly unit: "position" };
 /** The number of an agent's session, minted by the host when an agent first sends after a start; 1 to 2^21 - 1. */
 export type Epoch = number & { readonly unit: "epoch" };
 
-/** The index of a 4 KiB block in a data file. */
-export type BlockIndex = number & { readonly unit: "block-index" };
-
 /** Microseconds since 1970-01-01T00:00:00Z. Safe until the year 2255. */
 export type TimeUs = number & { readonly unit: "time-us" };
 
