@@ -14,8 +14,6 @@ export type CountReference = (chunk: number, delta: 1 | -1) => void;
 export const EMPTY_RECORD: RegionRecord = [];
 export const FIELDS = 4;
 
-export const countNothing: CountReference = () => undefined;
-
 export function extentCount(record: RegionRecord): number {
   return record.length / FIELDS;
 }

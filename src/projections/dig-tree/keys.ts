@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { bytesOf, byteStringOf } from "../../core/index.ts";
-import type { ByteString, NodeId, Revision } from "../../core/index.ts";
+import type { ByteString, NodeId } from "../../core/index.ts";
 
 export const PREFIX = {
   name: 0x10,
@@ -85,10 +85,6 @@ export function textKey(prefix: number, text: ByteString): Buffer {
 
 export function nodeOfKey(key: Buffer): NodeId {
   return getU64(key, 1) as NodeId;
-}
-
-export function revisionOfKey(key: Buffer): Revision {
-  return getU64(key, 1) as Revision;
 }
 
 /** What a segment is (PREFIX.segment), or the nodes it touches (PREFIX.segmentNodes). */

@@ -41,6 +41,11 @@ export interface ProjectionOptions {
   readonly limits?: Partial<TreeLimits>;
 }
 
+interface Lease {
+  readonly base: Base | undefined;
+  release(): void;
+}
+
 const SLICE_US = 15_000; // Others get their turn after this long.
 const RETRY_MS = 1000;
 
@@ -178,6 +183,7 @@ export class DigTreeProjection {
         const [from, to] = [(this.at + 1) as Revision, this.target];
         for await (const batch of readBatches(this.store, this.stream, from, to)) {
           await this.apply(batch);
+          if (this.isClosed) return;
           if (this.clock.monotonicUs() - sliceFromUs < SLICE_US) continue;
           await new Promise((resolve) => setImmediate(resolve));
           sliceFromUs = this.clock.monotonicUs();
@@ -312,8 +318,8 @@ export class DigTreeProjection {
   /** The state of now (the last batch end applied), as it is: later changes do not show in it. */
   viewNow(): StateView {
     if (this.failure !== undefined) throw this.failure.error;
-    const base = this.openBase(this.state.treeBase?.revision ?? NO_STREAM);
-    return this.viewOf(new State({ base, layers: this.state.freeze() }), this.at, base);
+    const lease = this.leaseAt(this.atBase, this.at);
+    return this.viewOf(new State({ base: lease.base, layers: this.state.freeze() }), this.at, lease);
   }
 
   /** What history is read from, up to a batch end. */
@@ -337,14 +343,25 @@ export class DigTreeProjection {
       throw new RainbowError("INSTANT_OUTSIDE", `r${revision} lies before the window, which begins at r${span.first}`, { revision, first: span.first });
     await this.waitFor(end);
     if (end === this.at) return this.viewNow();
-    const base = this.openBase(end);
+    const lease = this.leaseAt(end, end);
     try {
-      const state = await replayedState({ store: this.store, stream: this.stream, base, to: end, isLazy: true });
-      return this.viewOf(state, end, base, askedUs);
+      const state = await replayedState({ store: this.store, stream: this.stream, base: lease.base, to: end, isLazy: true });
+      return this.viewOf(state, end, lease, askedUs);
     } catch (error) {
-      base?.close();
+      lease.release();
       throw error;
     }
+  }
+
+  /** Holds the newest tree at or before `tree`, and what the instant `revision` needs. */
+  private leaseAt(tree: Revision, revision: Revision): Lease {
+    const letGo = this.dig.freeing.hold(revision);
+    const base = this.openBase(tree);
+    const release = (): void => {
+      letGo();
+      base?.close();
+    };
+    return { base, release };
   }
 
   private async waitFor(revision: Revision): Promise<void> {
@@ -353,14 +370,13 @@ export class DigTreeProjection {
     await this.projected(revision);
   }
 
-  private viewOf(state: State, revision: Revision, base: Base | undefined, askedUs = 0 as TimeUs): StateView {
-    const release = this.dig.freeing.hold(revision);
-    const onClose = (): void => {
-      release();
-      base?.close();
-    };
+  private viewOf(state: State, revision: Revision, lease: Lease, askedUs = 0 as TimeUs): StateView {
     const laterGaps = gapsReachingBack(this.state, Math.max(askedUs, state.times.agentTimeUs) as TimeUs, revision);
-    return new StateView({ state, revision, chunks: this.dig.chunks, laterGaps, onClose });
+    return new StateView({ state, revision, chunks: this.dig.chunks, laterGaps, onClose: lease.release });
+  }
+
+  private get atBase(): Revision {
+    return this.state.treeBase?.revision ?? NO_STREAM;
   }
 
   /** What can be named: [first, head]. */
@@ -402,7 +418,7 @@ export class DigTreeProjection {
 
   /** Rebuilds the state from nothing beside the live one and compares. The memory it takes grows with the number of files. */
   async verifyReplay(onProgress?: (revision: Revision, head: Revision) => void): Promise<ReplayReport> {
-    const base = this.openBase(this.state.treeBase?.revision ?? NO_STREAM);
+    const base = this.openBase(this.atBase);
     const counts = this.state.counts!.snapshot();
     const liveCount = (chunk: ChunkNumber): number => counts.get(chunk) ?? this.dig.chunks.liveCount(chunk);
     try {
@@ -413,11 +429,11 @@ export class DigTreeProjection {
     }
   }
 
-  /** Lets what is under way end, builds the last tree and gives everything back. A full disk leaves the tail to the next start. */
+  /** Stops after the batch under way, builds the last tree and gives everything back. A full disk leaves the tail to the next start. */
   async close(): Promise<void> {
     if (this.isClosed) return;
-    await this.pumping;
     this.isClosed = true;
+    await this.pumping;
     try {
       if (this.failure === undefined) await this.buildTree();
       else await this.building;
