@@ -9,3 +9,5 @@ export { LIMITS } from "./limits.ts";
 export type { Limits } from "./limits.ts";
 export { Memory } from "./memory/index.ts";
 export type { RowKey, RowStore, RowWrite } from "./memory/index.ts";
+export { decodeRecord, encodeRecord, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RECORD_KINDS, RECORD_VERSION } from "./record.ts";
+export type { CaptureSource, RecordKind, SourceRecord } from "./record.ts";

@@ -41,6 +41,9 @@ export class Memory {
   private readonly sealedBatches: Sealed[] = [];
   private acknowledgedBatches: Sealed[] = [];
   private writing: Promise<void> = Promise.resolve();
+  /** The write that has not begun yet, and what it will write. */
+  private nextWrite: Promise<void> | undefined;
+  private queued: RowWrite[] = [];
 
   constructor(store: RowStore) {
     this.store = store;
@@ -171,19 +174,28 @@ export class Memory {
     await this.store.close();
   }
 
-  /** Keeps writes in the order of the calls. What was acknowledged rides along, and is forgotten here once it is in its place. */
+  /**
+   * Keeps writes in the order of the calls; what is asked for while one is under way goes together in the next. What was acknowledged
+   * rides along, and is forgotten here once it is in its place.
+   */
   private write(own: readonly RowWrite[]): Promise<void> {
-    const written = this.writing.then(async () => {
-      const batches = this.acknowledgedBatches;
-      this.acknowledgedBatches = [];
-      const rows = [...batches.flatMap((batch) => this.placed(batch.name)), ...own];
-      const newest = batches.at(-1);
-      if (newest !== undefined) rows.push([APPLIED, encodeName(newest.name)]);
-      if (rows.length > 0) await this.store.write(rows);
-      for (const batch of batches) this.forget(batch);
-    });
+    this.queued.push(...own);
+    this.nextWrite ??= this.writing.then(() => this.writeQueued());
+    const written = this.nextWrite;
     this.writing = written.catch(() => undefined); // Whoever asked for the write hears of it.
     return written;
+  }
+
+  private async writeQueued(): Promise<void> {
+    this.nextWrite = undefined;
+    const batches = this.acknowledgedBatches;
+    this.acknowledgedBatches = [];
+    const rows = [...batches.flatMap((batch) => this.placed(batch.name)), ...this.queued];
+    this.queued = [];
+    const newest = batches.at(-1);
+    if (newest !== undefined) rows.push([APPLIED, encodeName(newest.name)]);
+    if (rows.length > 0) await this.store.write(rows);
+    for (const batch of batches) this.forget(batch);
   }
 
   private placed(name: BatchName): RowWrite[] {
