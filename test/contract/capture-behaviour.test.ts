@@ -132,7 +132,10 @@ test("a file that never rests is sent as unsettled and named by flush, and settl
   await started((root) => fs.writeFileSync(join(root, "live.db"), randomBytes(12_345)), plainOptions, rig);
   const incomplete = await rig.flush();
   assert.match(incomplete.join(), /live\.db did not rest/);
-  assert.ok(rig.replica.log.some((change) => change.type === "VersionSettled" && change.unsettled), types(rig, 0).join());
+  assert.ok(
+    rig.replica.log.some((change) => change.type === "VersionSettled" && change.unsettled),
+    types(rig, 0).join(),
+  );
   isRestless = false;
   fs.utimesSync(join(rig.rootPath, "live.db"), 1, 1);
   assert.equal(await rig.flush(), []);

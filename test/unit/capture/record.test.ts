@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { RECORD_KINDS, decodeRecord, encodeRecord, type SourceRecord } from "../../../src/capture/index.ts";
+import { RECORD_KINDS, decodeRecord, encodeRecord, type CaptureSource, type SourceRecord } from "../../../src/capture/index.ts";
 import type { ByteString } from "../../../src/core/index.ts";
 
 const test = suite("capture record");
@@ -62,6 +62,22 @@ test("a write without its data says so and is read back without", () => {
 
 test("every kind has its code", () => {
   RECORD_KINDS.forEach((kind, i) => assert.is(encodeRecord({ ...renamed, kind })[5], i + 1));
+});
+
+test("a stream of records is read one after the other", async () => {
+  const stream = Buffer.concat([encodeRecord(written), encodeRecord(renamed)]);
+  const source: CaptureSource = {
+    promise: "crash-ordered",
+    async *records() {
+      for (let at = 0; at < stream.length;) {
+        const { record, lengthBytes } = decodeRecord(stream.subarray(at));
+        yield record;
+        at += lengthBytes;
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+  assert.equal(await Array.fromAsync(source.records()), [written, renamed]);
 });
 
 test("anything that the table does not allow is refused", () => {
