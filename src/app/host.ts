@@ -11,12 +11,13 @@ import { hostActor } from "../actors/host/index.ts";
 import { closeMachine, machineActor, openMachine } from "../actors/machine/index.ts";
 import type { OpenedMachine } from "../actors/machine/index.ts";
 import { BatchSource, sendBatches, uploadActor } from "../actors/upload/index.ts";
-import type { Capture } from "../capture/index.ts";
+import type { Capture, FlushReport } from "../capture/index.ts";
 import { RainbowError } from "../core/index.ts";
 import type { BatchAcknowledged, Clock, HostLink, Random, Revision } from "../core/index.ts";
 import type { Dig } from "../dig/index.ts";
 import type { EventStore } from "../events/index.ts";
 import { LiveState } from "./status.ts";
+import type { Head } from "./status.ts";
 
 export interface HostOptions {
   readonly directory: string;
@@ -160,11 +161,21 @@ export class Host {
     this.live.head.next({ epoch, sequence, revision });
   }
 
-  /** Resolves with the revision of the newest batch once the batch `sequence` of the present session is durable; 0: whatever there is. */
-  async acknowledgedThrough(sequence: number): Promise<Revision> {
+  /** Flushes until what it brought is durable: a session that is lost meanwhile takes its batches along, and the next one is asked again. */
+  async flush(capture: Capture, isFull: boolean): Promise<FlushReport & { readonly revision: Revision }> {
+    for (;;) {
+      const report = await capture.flush(isFull);
+      const revision = await this.acknowledgedThrough(report);
+      if (revision !== undefined) return { ...report, revision };
+    }
+  }
+
+  /** The revision of the newest batch once the batch `sequence` of `epoch` is durable (0: whatever there is); undefined where a later session began before. */
+  private async acknowledgedThrough({ epoch, sequence }: FlushReport): Promise<Revision | undefined> {
     if (sequence === 0) return (await this.eventStore.info(this.opened().stream)).headRevision;
-    const reached = await firstValueFrom(this.live.head.pipe(filter((head) => head.sequence >= sequence)));
-    return reached.revision as Revision;
+    const isReached = (head: Head): boolean => head.epoch > epoch || (head.epoch === epoch && head.sequence >= sequence);
+    const reached = await firstValueFrom(this.live.head.pipe(filter(isReached)));
+    return reached.epoch === epoch ? (reached.revision as Revision) : undefined;
   }
 
   private block(cause: unknown): void {

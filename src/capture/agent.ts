@@ -123,12 +123,15 @@ class Agent implements Capture {
   }
 
   async flush(full: boolean): Promise<FlushReport> {
-    const { engine, site, batches } = this.current();
+    const session = this.current();
+    const { engine, site, batches } = session;
     if (this.isPaused) throw new RainbowError("BUSY", "capture is paused: resume it first, then flush");
     await engine.flush(full);
+    if (this.session !== session && !this.isStopped) return await this.flushAnew(full); // The session was lost: its batches may be, too.
     const { unsettled } = engine.scanner.files;
     const missing = site.roots.list().filter((root) => root.isMissing);
     return {
+      epoch: batches.epoch,
       sequence: batches.lastSequence,
       notices: limitsOf(site),
       incomplete: [
@@ -137,6 +140,11 @@ class Agent implements Capture {
         ...missing.map((root) => `${displayOf(root.path)} is not there`),
       ],
     };
+  }
+
+  private async flushAnew(full: boolean): Promise<FlushReport> {
+    if (this.session === undefined) await this.sessionChanged.promise;
+    return await this.flush(full);
   }
 
   async reconcile(root?: NodeId): Promise<void> {

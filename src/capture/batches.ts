@@ -11,7 +11,7 @@ export class Batches {
   private readonly clock: Clock;
   private readonly memory: Memory;
   private readonly limits: Limits;
-  private readonly epoch: Epoch;
+  readonly epoch: Epoch;
   private readonly giveBack: (chunk: NewChunk) => void;
   private changes: Change[] = [];
   private chunks: NewChunk[] = [];

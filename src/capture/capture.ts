@@ -2,7 +2,7 @@
  * The face of capture: roots in, batches out. The capture actor starts and stops it; the upload actor pulls batches and reports
  * what the host has. What is remembered of a file advances only with the acknowledgement.
  */
-import type { AgentSession, Batch, BatchAcknowledged, ByteString, GapReason, NodeId, RootOptions, TimeUs } from "../core/index.ts";
+import type { AgentSession, Batch, BatchAcknowledged, ByteString, Epoch, GapReason, NodeId, RootOptions, TimeUs } from "../core/index.ts";
 
 export interface RootStatus {
   readonly root: NodeId;
@@ -49,7 +49,8 @@ export interface CaptureStatus {
 }
 
 export interface FlushReport {
-  /** The batch that holds the last of it; the flush is done when it is acknowledged. 0: nothing was pending. */
+  /** The session and the batch in it that hold the last of it; the flush is done when it is acknowledged. 0: nothing was pending. */
+  readonly epoch: Epoch;
   readonly sequence: number;
   /** What it cannot promise, for people. */
   readonly notices: readonly string[];

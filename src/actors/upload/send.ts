@@ -65,11 +65,12 @@ export async function sendBatches(options: SendOptions): Promise<void> {
   let failure: { readonly cause: unknown } | undefined;
   let noted: Promise<void> = Promise.resolve();
   const underWay = new Set<Promise<void>>();
+  const line = new WaitingLine();
   while (failure === undefined) {
     const batch = await options.source.next();
     if (batch === undefined) break;
     if (batch.epoch !== options.epoch) continue; // Cut for a session that was lost; capture reconciles what it held.
-    noted = Promise.all([noted, sendOne(options, batch)]).then(async ([, ack]) => {
+    noted = Promise.all([noted, sendOne(options, batch, line)]).then(async ([, ack]) => {
       await options.capture.acknowledged(ack);
       options.onAcknowledged(ack);
     });
@@ -90,17 +91,46 @@ async function forgetWhenDone(underWay: Set<Promise<void>>, done: Promise<void>)
   underWay.delete(done);
 }
 
-/** Sends a batch until there is room for it; the ones after it are refused for the same reason meanwhile, and wait likewise. */
-async function sendOne({ link, clock, onFull, signal }: SendOptions, batch: Batch): Promise<BatchAcknowledged> {
-  for (let waited = false; ; waited = true) {
-    try {
-      const acknowledged = await link.send(batch);
-      if (waited) onFull(undefined);
-      return acknowledged;
-    } catch (error) {
-      if (!isRainbowError(error, "DISK_FULL", "QUOTA_FULL") || signal.aborted) throw error;
-      onFull(error);
-      await clock.sleep(FULL_RETRY_MS, signal);
+/**
+ * Sends a batch until there is room for it. The first that finds none tries again by itself; those after it wait until it is stored and
+ * then go in their order, as the host takes them in order and one that came too early would end the session.
+ */
+async function sendOne({ link, clock, onFull, signal }: SendOptions, batch: Batch, line: WaitingLine): Promise<BatchAcknowledged> {
+  let isHead = false;
+  if (line.isHeld) await line.turn(batch.sequence);
+  try {
+    for (;;) {
+      try {
+        const acknowledged = await link.send(batch);
+        if (isHead) onFull(undefined);
+        return acknowledged;
+      } catch (error) {
+        if (!isRainbowError(error, "DISK_FULL", "QUOTA_FULL") || signal.aborted) throw error;
+        onFull(error);
+        if (line.isHeld && !isHead) await line.turn(batch.sequence);
+        else {
+          isHead = true;
+          line.isHeld = true;
+          await clock.sleep(FULL_RETRY_MS, signal);
+        }
+      }
     }
+  } finally {
+    if (isHead) line.letGo();
+  }
+}
+
+/** Batches that wait behind one that found no room. */
+class WaitingLine {
+  isHeld = false;
+  private waiting: { readonly sequence: number; readonly go: () => void }[] = [];
+
+  turn(sequence: number): Promise<void> {
+    return new Promise((go) => this.waiting.push({ sequence, go }));
+  }
+
+  letGo(): void {
+    this.isHeld = false;
+    for (const { go } of this.waiting.splice(0).sort((a, b) => a.sequence - b.sequence)) go();
   }
 }

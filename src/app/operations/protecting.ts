@@ -137,11 +137,10 @@ async function eventBytesOf({ disk, dataDirectory }: OperationsContext): Promise
 async function flush(context: OperationsContext, full: boolean): Promise<FlushAnswer> {
   const capture = running(context.capture);
   const { host } = context;
-  const report = await capture.flush(full);
-  const revision = await host.acknowledgedThrough(report.sequence);
+  const { revision, notices, incomplete } = await host.flush(capture, full);
   const { projection } = host.opened();
   await projected(projection, revision);
-  return { revision, timeUs: await projection.timeOf(revision), notices: report.notices, incomplete: report.incomplete };
+  return { revision, timeUs: await projection.timeOf(revision), notices, incomplete };
 }
 
 async function takeSnapshot(context: OperationsContext, request: Parameters<Operations["snapshot"]>[0]): Promise<SnapshotEntry> {

@@ -55,8 +55,7 @@ async function presentRevision({ capture, host }: OperationsContext): Promise<nu
       "an in-place restore first stores what is there now, so that it can be taken back: start Rainbow with 'rainbow up', or restore to another place",
     );
   }
-  const report = await capture.flush(false);
-  return await host.acknowledgedThrough(report.sequence);
+  return (await host.flush(capture, false)).revision;
 }
 
 async function* undeleteItems(context: OperationsContext, request: Parameters<Operations["undelete"]>[0]): Items {
