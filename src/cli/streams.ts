@@ -87,9 +87,10 @@ function failureText(item: RestoreItem): string {
 
 /** `created 3, replaced 1, same 10, deleted 0 (4.0 KiB written)`. */
 export function summaryText(summary: RestoreSummary): string {
-  const { createdCount, replacedCount, sameCount, deletedCount, failedCount, writtenBytes } = summary;
+  const { createdCount, replacedCount, sameCount, deletedCount, failedCount, doubtfulCount, writtenBytes } = summary;
   const counts = [`${createdCount} created`, `${replacedCount} replaced`, `${sameCount} already the same`];
   if (deletedCount > 0) counts.push(`${deletedCount} deleted`);
   if (failedCount > 0) counts.push(`${failedCount} failed`);
+  if (doubtfulCount > 0) counts.push(`${doubtfulCount} unsettled or touched by a gap`);
   return `${counts.join(", ")}; ${formatBytes(writtenBytes)} written`;
 }

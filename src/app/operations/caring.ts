@@ -16,7 +16,7 @@ export function caring(context: OperationsContext): Pick<Operations, "check" | "
     check: ({ readData }) => check(context, readData),
     repair: () => repair(context),
     replay: ({ verify }) => replay(context, verify),
-    events: (request) => readableEvents(context.host.eventStore, context.host.opened().stream, request),
+    events: (request, signal) => readableEvents(context.host.eventStore, context.host.opened().stream, request, signal),
   };
 }
 

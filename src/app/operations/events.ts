@@ -15,7 +15,13 @@ export interface EventsRequest {
   readonly follow: boolean;
 }
 
-export async function* readableEvents(store: EventStore, stream: string, { from, maxCount, follow }: EventsRequest): AsyncGenerator<EventItem> {
+/** With `follow` it ends when `signal` aborts. */
+export async function* readableEvents(
+  store: EventStore,
+  stream: string,
+  { from, maxCount, follow }: EventsRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<EventItem> {
   let next = from as Revision;
   let left = maxCount;
   let after = (await positionBefore(store, stream, next)) ?? (0 as Position);
@@ -27,7 +33,7 @@ export async function* readableEvents(store: EventStore, stream: string, { from,
     after = page.at(-1)!.position;
     left -= page.length;
   }
-  if (follow && left > 0) yield* followFrom(store, stream, { next, after, left });
+  if (follow && left > 0) yield* followFrom(store, stream, { next, after, left, signal });
 }
 
 /** The position of the event before a revision, or of the last one there is. */
@@ -39,12 +45,13 @@ async function positionBefore(store: EventStore, stream: string, revision: Revis
 async function* followFrom(
   store: EventStore,
   stream: string,
-  from: { readonly next: Revision; readonly after: Position; readonly left: number },
+  from: { readonly next: Revision; readonly after: Position; readonly left: number; readonly signal: AbortSignal | undefined },
 ): AsyncGenerator<EventItem> {
   const stop = new AbortController();
+  const signal = from.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, from.signal]);
   let { left } = from;
   try {
-    for await (const page of store.subscribe({ after: from.after, prefixes: [stream], signal: stop.signal })) {
+    for await (const page of store.subscribe({ after: from.after, prefixes: [stream], signal })) {
       for (const stored of page.events) {
         if (stored.stream !== stream || stored.revision < from.next) continue;
         yield itemOf(decodeEvent(stored));

@@ -1,8 +1,10 @@
 /** Restore and undelete: an instant's view handed to the restore actor, with the notes a person needs to take it back. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { restore, undelete } from "../../actors/restore/index.ts";
 import type { RestoreOutput } from "../../actors/restore/index.ts";
 import type { OpenedMachine } from "../../actors/machine/index.ts";
-import { displayOf, isRainbowError, RainbowError } from "../../core/index.ts";
+import { byteStringOfText, bytesOf, displayOf, isRainbowError, RainbowError } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
 import { deletionsBelow, resolvePath } from "../../projections/index.ts";
 import type { View } from "../../projections/index.ts";
@@ -15,14 +17,15 @@ type Items = AsyncGenerator<AsOfItem | ProgressItem | RestoreItem | RestoreSumma
 
 export function restoring(context: OperationsContext): Pick<Operations, "restore" | "undelete"> {
   return {
-    restore: (request) => restoreItems(context, request),
-    undelete: (request) => undeleteItems(context, request),
+    restore: (request, signal) => restoreItems(context, request, signal),
+    undelete: (request, signal) => undeleteItems(context, request, signal),
   };
 }
 
-async function* restoreItems(context: OperationsContext, request: RestoreRequest): Items {
+async function* restoreItems(context: OperationsContext, request: RestoreRequest, signal?: AbortSignal): Items {
   const { os, clock } = context;
   const undoRevision = request.inPlace ? await presentRevision(context) : undefined;
+  if (request.delete) refuseBlindDeletion(context, request.target);
   const { view, place, asOf } = await placeAt(context, request);
   try {
     yield { type: "as-of", ...asOf };
@@ -36,11 +39,37 @@ async function* restoreItems(context: OperationsContext, request: RestoreRequest
       target: request.target,
       options: { overwrite: overwrite || request.inPlace, delete: request.delete, dryRun, include, exclude },
       keep: (path) => context.capture?.why(path)?.why,
+      sync: syncFilesystem,
+      ...(signal === undefined ? {} : { signal }),
     });
     for await (const output of outputs) yield withUndo(output, undoRevision);
   } finally {
     view.close();
   }
+}
+
+/** Where nothing runs nobody knows what was left out of a protected folder: "not in the backup" must not mean "delete it". */
+function refuseBlindDeletion({ capture, host }: OperationsContext, target: ByteString): void {
+  if (capture !== undefined) return;
+  const root = host
+    .opened()
+    .projection.roots()
+    .find(({ path }) => target === path || target.startsWith(`${path}/`) || path.startsWith(`${target}/`));
+  if (root === undefined) return;
+  throw new RainbowError(
+    "NOT_RUNNING",
+    `'${displayOf(target)}' is protected, and --delete must know what is left out there: start Rainbow with 'rainbow up' first`,
+    {
+      target: displayOf(target),
+    },
+  );
+}
+
+/** Makes the target's filesystem durable, so that a restore that reports success has it all on the disk. */
+async function syncFilesystem(path: ByteString): Promise<void> {
+  const name = bytesOf(path).toString();
+  const isText = byteStringOfText(name) === path;
+  await promisify(execFile)("sync", isText ? ["-f", "--", name] : []); // A program's words are text; a name that is none is synced with all else.
 }
 
 function withUndo(output: RestoreOutput, undoRevision: number | undefined): ProgressItem | RestoreItem | RestoreSummary {
@@ -58,7 +87,7 @@ async function presentRevision({ capture, host }: OperationsContext): Promise<nu
   return (await host.flush(capture, false)).revision;
 }
 
-async function* undeleteItems(context: OperationsContext, request: Parameters<Operations["undelete"]>[0]): Items {
+async function* undeleteItems(context: OperationsContext, request: Parameters<Operations["undelete"]>[0], signal?: AbortSignal): Items {
   const { os, clock, host } = context;
   const opened = host.opened();
   const lastRevision = await lastRevisionOf(opened, request.path);
@@ -70,7 +99,16 @@ async function* undeleteItems(context: OperationsContext, request: Parameters<Op
   const { view, asOf } = await viewAt(opened, { kind: "revision", revision: lastRevision });
   try {
     yield { type: "as-of", ...touching(asOf, view, resolvePath(view, request.path).node) };
-    for await (const output of undelete({ os, clock, view, path: request.path, target: request.target })) yield output;
+    for await (const output of undelete({
+      os,
+      clock,
+      view,
+      path: request.path,
+      target: request.target,
+      sync: syncFilesystem,
+      ...(signal === undefined ? {} : { signal }),
+    }))
+      yield output;
   } finally {
     view.close();
   }

@@ -97,6 +97,8 @@ export interface RestoreSummary {
   readonly deletedCount: number;
   readonly writtenBytes: number;
   readonly failedCount: number;
+  /** Restored, but the stored version is unsettled or touched by a gap: its item says so. */
+  readonly doubtfulCount: number;
   /** Instant just before an in-place restore, for the command that undoes it. */
   readonly undoRevision?: number;
 }

@@ -166,7 +166,16 @@ test("diff ends with 1 where something differs, and needs two different sides", 
   assert.is((await rainbow(["diff", "a@10m"], { operations: { diff: () => items(AS_OF) } })).exitCode, 0);
 });
 
-const SUMMARY: RestoreSummary = { type: "summary", createdCount: 2, replacedCount: 0, sameCount: 0, deletedCount: 0, writtenBytes: 10, failedCount: 0 };
+const SUMMARY: RestoreSummary = {
+  type: "summary",
+  createdCount: 2,
+  replacedCount: 0,
+  sameCount: 0,
+  deletedCount: 0,
+  writtenBytes: 10,
+  failedCount: 0,
+  doubtfulCount: 0,
+};
 
 /** `restore` that notes what it was asked; a dry run finds `doomed` to delete. */
 function restoring(asked: RestoreRequest[], doomed: readonly string[] = [], summary: RestoreSummary = SUMMARY, kind: "file" | "directory" = "directory"): Fake {
