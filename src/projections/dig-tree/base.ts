@@ -6,7 +6,19 @@ import type { ByteString, NodeId, Revision } from "../../core/index.ts";
 import type { TreeInfo, TreeReader } from "../../dig/index.ts";
 import type { RegionRecord } from "../blob-record/index.ts";
 import { hashOfKey } from "./key-filter.ts";
-import { afterPrefix, nameKey, namePartOfKey, nodePartKey, numberKey, PREFIX, regionKey, regionOfKey, SEGMENT_PREFIX_BYTES, segmentEntryKey } from "./keys.ts";
+import {
+  afterPrefix,
+  groupOfKey,
+  nameKey,
+  namePartOfKey,
+  nodePartKey,
+  numberKey,
+  PREFIX,
+  regionKey,
+  regionOfKey,
+  SEGMENT_PREFIX_BYTES,
+  segmentEntryKey,
+} from "./keys.ts";
 import { mergeNewest } from "./merge.ts";
 import type { Entry } from "./merge.ts";
 import { readSegments } from "./segments.ts";
@@ -51,7 +63,7 @@ export class Base {
   /** Puts what the segments say of the names below `parent` into `into`, by the part of the name that is in the key. */
   nameChanges(parent: NodeId, into: Map<ByteString, NameChange>): void {
     const prefix = numberKey(PREFIX.name, parent);
-    for (const { key, value } of this.changes(parent, prefix, afterPrefix(prefix))) {
+    for (const { key, value } of this.changes(prefix, afterPrefix(prefix))) {
       const part = namePartOfKey(key);
       into.set(part, value === undefined ? null : decodeNameValue(part, value));
     }
@@ -85,7 +97,7 @@ export class Base {
     const prefix = isStaged ? PREFIX.stagedRegion : PREFIX.region;
     const [first, end] = [regionKey(prefix, node, from), regionKey(prefix, node, to)];
     for (const { key, value } of this.reader.range(first, end)) into.set(regionOfKey(key), decodeRegion(value));
-    for (const { key, value } of this.changes(node, first, end)) into.set(regionOfKey(key), value === undefined ? null : decodeRegion(value));
+    for (const { key, value } of this.changes(first, end)) into.set(regionOfKey(key), value === undefined ? null : decodeRegion(value));
   }
 
   control(key: Buffer): Buffer | undefined {
@@ -132,9 +144,10 @@ export class Base {
     return this.reader.get(key);
   }
 
-  /** What the segments hold of the keys [from, to), oldest segment first. */
-  private *changes(touched: NodeId, from: Buffer, to: Buffer): IterableIterator<Entry> {
-    for (const segment of this.segments) if (segment.touches(touched)) yield* this.segmentRange(segment, from, to);
+  /** What the segments hold of the keys [from, to) of one directory or file, oldest segment first. */
+  private *changes(from: Buffer, to: Buffer): IterableIterator<Entry> {
+    const group = hashOfKey(groupOfKey(from));
+    for (const segment of this.segments) if (segment.mayHave(group)) yield* this.segmentRange(segment, from, to);
   }
 
   private *segmentRange(segment: Segment, from: Buffer, to: Buffer): IterableIterator<Entry> {

@@ -22,14 +22,14 @@ export const PREFIX = {
   closedGap: 0x56,
   stretch: 0x57,
   segment: 0x60,
-  segmentNodes: 0x61,
-  segmentEntry: 0x62,
-  segmentFilter: 0x63,
+  segmentEntry: 0x61,
+  segmentFilter: 0x62,
 } as const;
 
 export const NAME_PART_BYTES_MAX = 255; // Longer ones (a root's path) end in a hash, so that a key with its prefixes stays below 300 bytes.
 const HASHED_HEAD_BYTES = 223;
 export const SEGMENT_PREFIX_BYTES = 3;
+const GROUP_BYTES = 9; // The prefix and the node.
 const HALF = 2 ** 32;
 
 /** prefix, then each number in 8 bytes big-endian. */
@@ -87,7 +87,7 @@ export function nodeOfKey(key: Buffer): NodeId {
   return getU64(key, 1) as NodeId;
 }
 
-/** What a segment is (PREFIX.segment), or the nodes it touches (PREFIX.segmentNodes). */
+/** What a segment is (PREFIX.segment), or its filter (PREFIX.segmentFilter). */
 export function segmentKey(prefix: number, index: number): Buffer {
   return Buffer.from([prefix, index >>> 8, index & 255]);
 }
@@ -95,6 +95,11 @@ export function segmentKey(prefix: number, index: number): Buffer {
 /** The place of `key` among the entries of a segment. */
 export function segmentEntryKey(index: number, key: Buffer): Buffer {
   return Buffer.concat([Buffer.from([PREFIX.segmentEntry, index >>> 8, index & 255]), key]);
+}
+
+/** What the filter of a segment knows all names below a directory, or all regions of a file, by. */
+export function groupOfKey(key: Buffer): Buffer {
+  return key.subarray(0, GROUP_BYTES);
 }
 
 /** The first key after all that begin with `key`. */

@@ -4,7 +4,7 @@
  */
 import type { Base } from "./base.ts";
 import type { Layer } from "./layer.ts";
-import { SEGMENT_NODES_MAX } from "./segments.ts";
+import { SEGMENT_KEYS_MAX } from "./segments.ts";
 import { estimate } from "./tree-changes.ts";
 import type { TailEstimate } from "./tree-changes.ts";
 
@@ -25,10 +25,10 @@ export interface TreeLimits {
 export const TREE_LIMITS: TreeLimits = {
   tailEvents: 16_384,
   tailEventsMax: 1_000_000,
-  tailMemoryBytes: 14 << 20, // Two of them stay below 32 MiB, with the frozen copies that open views keep.
+  tailMemoryBytes: 7 << 20, // Some 8,000 scattered events, which a view replays in 40 ms; two tails and the copies of open views stay below 32 MiB.
   treeEveryUs: 24 * 3600 * 1e6,
   smallBytes: 256 << 10,
-  segmentsMax: 64,
+  segmentsMax: 128,
 };
 
 const SHARE_OF_PAYLOAD = 0.05; // Pages of trees against the payload they describe.
@@ -75,7 +75,7 @@ export function planTree(
   const pagesMax = (base?.info.pageCount ?? 0) + Math.ceil(own.segmentBytes / PAGE_BYTES) + 4;
   const mainBytes = Math.min(scattered, pagesMax) * PAGE_BYTES;
   const sinceMain = payloadBytes - (segments[0]?.facts.basePayloadBytes ?? payloadBytes - tail.payloadBytes);
-  const mustMain = segments.length >= limits.segmentsMax || own.nodeCount > SEGMENT_NODES_MAX || eventsSinceMain >= limits.tailEventsMax;
+  const mustMain = segments.length >= limits.segmentsMax || own.keyCount > SEGMENT_KEYS_MAX || eventsSinceMain >= limits.tailEventsMax;
   const isCheap = mainBytes <= Math.max(own.segmentBytes * 1.5, limits.smallBytes) || mainBytes <= sinceMain * MAIN_SHARE_OF_PAYLOAD;
   if (mustMain || isCheap) return { into: "main", estimate: own, isWorthIt: mainBytes <= sinceMain * SHARE_OF_PAYLOAD };
   return { into: "segment", estimate: own, isWorthIt: own.segmentBytes <= tail.payloadBytes * SHARE_OF_PAYLOAD };

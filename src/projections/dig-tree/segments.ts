@@ -1,17 +1,17 @@
 /**
  * Segments: FORMAT.md "Segments". A tree whose changes are scattered would write a page of its main part for nearly every one of
- * them. It keeps them side by side in a segment instead, with the nodes it touches and a filter of its keys, so that a lookup passes
+ * them. It keeps them side by side in a segment instead, with a filter of its keys, so that a lookup passes
  * over it at the cost of a few bits; many segments are worked into the main part at once.
  */
 import { ByteWriter } from "../../core/index.ts";
-import type { NodeId, Revision } from "../../core/index.ts";
+import type { Revision } from "../../core/index.ts";
 import type { TreeReader } from "../../dig/index.ts";
 import { KeyFilter } from "./key-filter.ts";
 import type { KeyHash } from "./key-filter.ts";
 import { afterPrefix, PREFIX, segmentKey } from "./keys.ts";
 import { readerOf, treeCorrupt } from "./values.ts";
 
-export const SEGMENT_NODES_MAX = 100_000; // Keeps the list of touched nodes below 1 MiB.
+export const SEGMENT_KEYS_MAX = 500_000; // Keeps the filter below 1 MiB.
 const SEGMENT_VERSION = 1;
 const CACHED_BYTES_MAX = 16 << 20; // All segments of a long tail, or the recent ones of several.
 
@@ -29,35 +29,21 @@ export interface SegmentFacts {
 export class Segment {
   readonly index: number;
   readonly facts: SegmentFacts;
-  private readonly touched: Float64Array;
   private readonly filter: KeyFilter;
 
-  constructor(index: number, facts: SegmentFacts, touched: Float64Array, filter: KeyFilter) {
+  constructor(index: number, facts: SegmentFacts, filter: KeyFilter) {
     this.index = index;
     this.facts = facts;
-    this.touched = touched;
     this.filter = filter;
   }
 
-  /** Whether it may hold this key; for single lookups. */
+  /** Whether it may hold this key, or any key that begins with it: the directory's of a name, the file's of a region. */
   mayHave(key: KeyHash): boolean {
     return this.filter.mayHave(key);
   }
 
   get memoryBytes(): number {
-    return this.touched.byteLength + this.filter.bits.byteLength;
-  }
-
-  /** Whether it holds anything of this node, or a name below it; for ranges. */
-  touches(node: NodeId): boolean {
-    let low = 0;
-    let high = this.touched.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.touched[middle]! < node) low = middle + 1;
-      else high = middle;
-    }
-    return this.touched[low] === node;
+    return this.filter.bits.byteLength;
   }
 }
 
@@ -108,18 +94,6 @@ export function decodeSegment(value: Buffer): SegmentFacts {
   return { revision, baseRevision, basePayloadBytes: bytes.varint(), mainPages: bytes.varint() };
 }
 
-/** The nodes it touches, ascending. */
-export function encodeTouched(touched: readonly NodeId[]): Buffer {
-  const writer = new ByteWriter(touched.length * 3 + 32);
-  writer.varint(touched.length);
-  let last = 0;
-  for (const node of touched) {
-    writer.varint(node - last);
-    last = node;
-  }
-  return writer.view();
-}
-
 /** Oldest first. */
 export function readSegments(reader: TreeReader, cache: SegmentCache): Segment[] {
   const segments: Segment[] = [];
@@ -128,23 +102,11 @@ export function readSegments(reader: TreeReader, cache: SegmentCache): Segment[]
     const index = key[1]! * 256 + key[2]!;
     const facts = decodeSegment(value);
     const known = cache.get(facts.revision, index);
-    const segment = known ?? new Segment(index, facts, readTouched(reader, index), readFilter(reader, index));
+    const segment = known ?? new Segment(index, facts, readFilter(reader, index));
     if (known === undefined) cache.add(segment);
     segments.push(segment);
   }
   return segments;
-}
-
-function readTouched(reader: TreeReader, index: number): Float64Array {
-  const value = reader.get(segmentKey(PREFIX.segmentNodes, index));
-  if (value === undefined) throw treeCorrupt("a segment without its list of nodes");
-  const bytes = readerOf(value);
-  const count = bytes.varint();
-  if (count > SEGMENT_NODES_MAX) bytes.reject("a segment touches too many nodes");
-  const touched = new Float64Array(count);
-  let last = 0;
-  for (let i = 0; i < count; i++) touched[i] = last += bytes.varint();
-  return touched;
 }
 
 function readFilter(reader: TreeReader, index: number): KeyFilter {

@@ -2,16 +2,16 @@
  * What a new tree changes: either its tail is worked into the main part, with all segments there are, or it becomes one more
  * segment. Facts of the whole machine always go to the main part: they are few.
  */
-import type { ByteString, NodeId } from "../../core/index.ts";
+import type { ByteString } from "../../core/index.ts";
 import { bytesOf } from "../../core/index.ts";
 import type { Base } from "./base.ts";
 import { hashOfKey, KeyFilter } from "./key-filter.ts";
-import { nameKey, namePart, nodePartKey, numberKey, PREFIX, regionKey, segmentEntryKey, segmentKey } from "./keys.ts";
+import { groupOfKey, nameKey, namePart, nodePartKey, numberKey, PREFIX, regionKey, segmentEntryKey, segmentKey } from "./keys.ts";
 import { regionOfSlot, slotOf } from "./layer.ts";
 import type { Layer } from "./layer.ts";
 import { mergeNewest } from "./merge.ts";
 import type { Entry } from "./merge.ts";
-import { encodeSegment, encodeTouched } from "./segments.ts";
+import { encodeSegment } from "./segments.ts";
 import type { SegmentFacts } from "./segments.ts";
 import { encodeNameValue, encodeNode, encodeParts, encodeRegion, roughLength } from "./values.ts";
 import type { StoredNode } from "./values.ts";
@@ -38,11 +38,15 @@ export function* changesIntoMain(base: Base | undefined, layers: readonly Layer[
 export function* changesAsSegment(index: number, facts: SegmentFacts, layers: readonly Layer[]): IterableIterator<Entry> {
   yield* controlChanges(layers);
   yield { key: segmentKey(PREFIX.segment, index), value: encodeSegment(facts) };
-  yield { key: segmentKey(PREFIX.segmentNodes, index), value: encodeTouched(touchedNodes(layers)) };
-  const filter = KeyFilter.for(layers.reduce((sum, layer) => sum + layer.keyCount, 0));
+  const filter = KeyFilter.for(filteredCount(layers));
+  let group = Buffer.alloc(0);
   for (const prefix of SCATTERED) {
     for (const { key, value } of mergeNewest(layers.map((layer) => entriesOf(layer, prefix)))) {
       filter.add(hashOfKey(key));
+      if (!group.equals(groupOfKey(key))) {
+        group = Buffer.from(groupOfKey(key));
+        filter.add(hashOfKey(group));
+      }
       yield { key: segmentEntryKey(index, key), value: value === undefined ? GONE : Buffer.concat([HERE, value]) };
     }
   }
@@ -53,10 +57,9 @@ function* controlChanges(layers: readonly Layer[]): IterableIterator<Entry> {
   yield* mergeNewest(layers.map(controlOf));
 }
 
-export function touchedNodes(layers: readonly Layer[]): NodeId[] {
-  const touched = new Set<NodeId>();
-  for (const layer of layers) for (const nodes of [layer.names, layer.nodes, layer.regions]) for (const node of nodes.keys()) touched.add(node);
-  return [...touched].sort((a, b) => a - b);
+/** At most so many keys go into the filter of a segment: those of the entries, and one for each directory and file. */
+function filteredCount(layers: readonly Layer[]): number {
+  return layers.reduce((sum, layer) => sum + layer.keyCount + layer.names.size + layer.nodes.size + layer.regions.size * 2, 0);
 }
 
 export function entriesOf(layer: Layer, prefix: (typeof SCATTERED)[number]): IterableIterator<Entry> {
@@ -122,7 +125,8 @@ export function* controlEntriesOf(layer: Layer, prefix: number | undefined): Ite
 }
 
 export interface TailEstimate {
-  readonly nodeCount: number;
+  /** Keys of a segment's filter. */
+  readonly keyCount: number;
   /** Pages of the main part that it would write. */
   readonly mainPages: number;
   /** Bytes of a segment with it. */
@@ -154,5 +158,5 @@ export function estimate(layers: readonly Layer[]): TailEstimate {
       for (const record of records.values()) segmentBytes += REGION_BYTES + (record?.length ?? 0) * EXTENT_NUMBER_BYTES;
     }
   }
-  return { nodeCount: touchedNodes(layers).length, mainPages: Math.ceil(mainPages + nodePages.size + regionPages.size), segmentBytes: Math.ceil(segmentBytes) };
+  return { keyCount: filteredCount(layers), mainPages: Math.ceil(mainPages + nodePages.size + regionPages.size), segmentBytes: Math.ceil(segmentBytes) };
 }
