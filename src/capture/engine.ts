@@ -94,7 +94,7 @@ export class Engine {
   wake(): void {
     const before = this.wakeUp.signal;
     this.wakeUp.signal = new AbortController();
-    before.abort();
+    before.abort("woken"); // A reason of its own: the default one is an error with a stack, made at every event.
   }
 
   /** Runs `action` in the loop, between two things. */

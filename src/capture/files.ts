@@ -4,7 +4,7 @@
  * Small files are read at once; longer ones region by region, several taking turns with everything else.
  */
 import { OsError, REGION_BYTES } from "../core/index.ts";
-import type { ByteString, NodeId } from "../core/index.ts";
+import type { ByteString, NodeId, Stat } from "../core/index.ts";
 import { isSameNode, isSameStat, recordOf, sizeOf, unreadRecord } from "./memory/index.ts";
 import type { Name } from "./memory/index.ts";
 import type { Site } from "./site.ts";
@@ -13,6 +13,7 @@ import { Versions, type Base, type Version } from "./versions.ts";
 
 const QUICK_TRIES = 3;
 const NO_FD = -1;
+const CHECK_REGIONS = 32; // A file that changes under the reader is noticed within 32 MiB, not at its end.
 const SHRINK_FACTOR = 3;
 const SHRINK_PAUSE_US = 1_000_000;
 
@@ -37,6 +38,8 @@ interface Pass {
   tries: number;
   readUs: number;
   spentUs: number;
+  /** Monotonic. */
+  readonly bornUs: number;
   resumeUs: number;
 }
 
@@ -109,7 +112,7 @@ export class Files {
       if (pass.resumeUs > nowUs && !isUrgent) continue;
       this.passes.delete(pass.node); // To the end of the line: they take turns.
       this.passes.set(pass.node, pass);
-      this.advance(pass);
+      this.advance(pass, isUrgent);
       return true;
     }
     return false;
@@ -181,15 +184,16 @@ export class Files {
       tries: 0,
       readUs: 0,
       spentUs: 0,
+      bornUs: this.site.clock.monotonicUs(),
       resumeUs: 0,
     });
   }
 
-  private advance(pass: Pass): void {
+  private advance(pass: Pass, isUrgent: boolean): void {
     const { clock } = this.site;
     const startUs = clock.monotonicUs();
     try {
-      if (pass.fd === NO_FD && !this.open(pass)) return;
+      if (pass.fd === NO_FD && !this.open(pass, isUrgent)) return;
       this.readRegion(pass);
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
@@ -200,7 +204,7 @@ export class Files {
   }
 
   /** Opens the file under any name that it has now. Returns whether there is a pass to go on with. */
-  private open(pass: Pass): boolean {
+  private open(pass: Pass, isUrgent: boolean): boolean {
     const { os, directories, nodes, clock, dirt } = this.site;
     let entry = directories.entry(pass.name.parent, pass.name.name);
     if (entry?.node !== pass.node) {
@@ -216,14 +220,28 @@ export class Files {
     pass.readUs = clock.now();
     const fd = os.openRead(path);
     pass.fd = fd;
-    pass.start = recordOf(os.fstat(fd));
+    const stat = os.fstat(fd);
+    pass.start = recordOf(stat);
     if (!isSameNode(kept, pass.start)) {
       dirt.mark(pass.name.parent, pass.name.name);
       return this.drop(pass);
     }
+    if (!isUrgent && this.isInMotion(pass, stat)) {
+      this.closeFile(pass);
+      pass.resumeUs = clock.monotonicUs() + this.site.limits.restMs * 1000;
+      return false;
+    }
     pass.base = this.versions.base(pass.node, kept);
     pass.region = 0;
     return true;
+  }
+
+  /** A large file that was written a moment ago is likely being written still: reading it now would be reading it twice. */
+  private isInMotion({ bornUs }: Pass, { sizeBytes, mtimeSeconds, mtimeNanos }: Stat): boolean {
+    const { clock, limits } = this.site;
+    if (sizeBytes < limits.restBytesMin || clock.monotonicUs() - bornUs > limits.restMsMax * 1000) return false;
+    const sinceUs = clock.now() - (mtimeSeconds * 1_000_000 + mtimeNanos / 1000);
+    return sinceUs >= 0 && sinceUs < limits.restMs * 1000;
   }
 
   /** A pass's node may have been renamed since; its first record tells where it is now. */
@@ -248,6 +266,8 @@ export class Files {
     }
     pass.region += 1;
     if (pass.region * REGION_BYTES < sizeBytes) {
+      if (pass.region % CHECK_REGIONS === 0 && pass.tries + 1 < limits.settleTries && !isSameStat(pass.start, recordOf(os.fstat(pass.fd))))
+        return this.restart(pass);
       if (pass.version.delta.payloadBytes < limits.batchBytes) return;
       if (!this.isStillThere(pass)) return void this.drop(pass);
       batches.reserve(pass.version.delta.payloadBytes);

@@ -18,6 +18,10 @@ export interface Limits {
   /** Files up to this size are read whole, many in one call. */
   readonly smallFileBytes: number;
   readonly smallReadBytes: number;
+  /** A file of at least this size is read once it was not written for so long, or after so long at the latest; a flush reads it at once. */
+  readonly restBytesMin: number;
+  readonly restMs: number;
+  readonly restMsMax: number;
   /** A file that changed while it was read is read this often before its version counts as unsettled. */
   readonly settleTries: number;
   /** After reading a restless file for 1 ms, it is left alone for this many: 5 %. */
@@ -58,6 +62,9 @@ export const LIMITS: Limits = {
   burstNames: 2048,
   smallFileBytes: 65_536,
   smallReadBytes: 1 << 20,
+  restBytesMin: 16 << 20,
+  restMs: 400,
+  restMsMax: 5000,
   settleTries: 4,
   settlePauseFactor: 20,
   settlePauseMsMax: 600_000,
