@@ -4,6 +4,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { isRainbowError } from "../../src/core/index.ts";
 import type { Change, ChunkNumber, Revision } from "../../src/core/index.ts";
 import type { TreeLimits } from "../../src/projections/index.ts";
 import { campaignSeed, scale } from "../support/campaign.ts";
@@ -28,6 +29,10 @@ function randomLimits(random: SeededRandom): TreeLimits {
     smallBytes: random.chance(0.5) ? 0 : 4096,
     segmentsMax: 1 + random.int(6),
   };
+}
+
+function onlyFull(error: unknown): void {
+  if (!isRainbowError(error, "DISK_FULL")) throw error;
 }
 
 class Run {
@@ -94,7 +99,8 @@ class Run {
   async disturb(): Promise<void> {
     const kind = this.random.int(10);
     const { machine } = this;
-    if (kind < 3) await machine.projection.buildTree();
+    if (kind < 2) await machine.projection.buildTree().catch(onlyFull);
+    else if (kind === 2) machine.refusedTrees = 1 + this.random.int(3);
     else if (kind < 5) {
       await machine.close();
       await machine.open();
@@ -126,6 +132,7 @@ class Run {
   }
 
   async compareChunks(): Promise<void> {
+    this.machine.refusedTrees = 0;
     await this.machine.projection.catchUp();
     await this.machine.projection.buildTree();
     const live = this.naive.liveChunks();

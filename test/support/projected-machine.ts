@@ -1,7 +1,7 @@
 /** A machine's stream, data file and projection without agent and actors: batches go in as ingest would store them. */
 import { createHash } from "node:crypto";
 import { openDisk, openOs } from "../../src/app/os/index.ts";
-import { ENCODING } from "../../src/core/index.ts";
+import { ENCODING, RainbowError } from "../../src/core/index.ts";
 import type { Change, ChunkNumber, Clock, Epoch, NewChunk, Revision, TimeUs } from "../../src/core/index.ts";
 import { openDig } from "../../src/dig/index.ts";
 import type { Dig } from "../../src/dig/index.ts";
@@ -39,6 +39,8 @@ export class ProjectedMachine {
   /** Agent time of the next batch. */
   agentTimeUs = 1_000_000_000_000;
   epoch = 0 as Epoch;
+  /** So many trees are refused, as on a full disk. */
+  refusedTrees = 0;
   private chain!: ChainedStream;
   private sequence = 0;
   private hostSequence = 0;
@@ -61,10 +63,21 @@ export class ProjectedMachine {
     const control = openLmdbControl;
     const create = { uuid: "00000000-0000-4000-8000-000000000001", quotaBytes: 2 ** 34 };
     this.dig = await openDig({ disk: openDisk(openOs()), directory: this.directory, hashKey: HASH_KEY, control, ...(isNew ? { create } : {}) });
+    this.refuseTrees(this.dig);
     this.chain = await ChainedStream.open(this.store, STREAM);
     const limits = this.limits === undefined ? {} : { limits: this.limits };
     this.projection = await DigTreeProjection.open({ store: this.store, stream: STREAM, dig: this.dig, clock: this.clock, ...limits });
     if (!isNew) await this.projection.catchUp();
+  }
+
+  private refuseTrees({ trees }: Dig): void {
+    const build = trees.build.bind(trees);
+    trees.build = async (tree) => {
+      if (this.refusedTrees === 0) return await build(tree);
+      this.refusedTrees -= 1;
+      await new Promise((resolve) => setImmediate(resolve));
+      throw new RainbowError("DISK_FULL", "the disk is full");
+    };
   }
 
   async close(): Promise<void> {

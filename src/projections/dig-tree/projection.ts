@@ -71,6 +71,7 @@ export class DigTreeProjection {
   private payloadAtTree = 0;
   private treeAtUs: number;
   private checkedAtEvents = 0;
+  private retryTreeAtUs = 0;
   /** Where the stream is known to go on to. */
   private target = NO_STREAM;
   private pumping: Promise<void> | undefined;
@@ -227,16 +228,24 @@ export class DigTreeProjection {
       await this.building.catch(() => undefined); // The next tail has used up its memory too: nothing is applied before the tree is done.
       return await this.buildIfDue();
     }
+    if (this.clock.monotonicUs() < this.retryTreeAtUs) return await this.waitWhereFull();
     this.checkedAtEvents = this.at - this.atTree;
     const plan = this.plan();
     if (due === "tail" && !plan.isWorthIt) return;
     this.building = this.build(plan).finally(() => (this.building = undefined));
     this.building.catch((error: unknown) => this.treeFailed(error));
-    if (this.state.memoryBytes >= this.limits.tailMemoryBytes * 2) await this.building.catch(() => this.clock.sleep(RETRY_MS)); // The disk is full, perhaps.
   }
 
-  /** A full disk stops no reader: the tail goes on in memory and is tried again. */
+  /** Trees cannot be built: the tail goes on in memory up to four times its limit, then everything waits. */
+  private async waitWhereFull(): Promise<void> {
+    if (this.state.memoryBytes < this.limits.tailMemoryBytes * 4 || this.isClosed) return;
+    await this.clock.sleep(RETRY_MS);
+    await this.buildIfDue();
+  }
+
+  /** A full disk stops no reader: the tail goes on in memory and its tree is tried again. */
   private treeFailed(error: unknown): void {
+    this.retryTreeAtUs = this.clock.monotonicUs() + RETRY_MS * 1000;
     if (isRainbowError(error, "DISK_FULL", "QUOTA_FULL")) return;
     this.failure ??= { error };
     for (const waiter of this.waiters.splice(0)) waiter.reject(error);
