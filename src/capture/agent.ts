@@ -8,6 +8,7 @@ import { Dirt } from "./dirt.ts";
 import { breather, Engine } from "./engine.ts";
 import { Exclusions, LeftOutList } from "./exclusions.ts";
 import { Gaps } from "./gaps.ts";
+import type { Gap } from "./gaps.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import { Directories, type kindOf, Memory, Nodes, type RowKey, type RowStore } from "./memory/index.ts";
 import { Protection } from "./protection.ts";
@@ -43,6 +44,7 @@ interface Session {
 const SECRET = "secret" as RowKey;
 const SECRET_BYTES = 8;
 /** Gaps of the whole machine that a reconcile of all roots closes. */
+const UNREADABLE_NAMED_MAX = 100; // Of what a flush names; `excludes` lists them.
 const MACHINE_GAPS: readonly GapReason[] = ["agent-away", "overflow", "memory-lost"];
 
 export function createCapture(options: CaptureOptions): Capture {
@@ -136,7 +138,7 @@ class Agent implements Capture {
       notices: limitsOf(site),
       incomplete: [
         ...[...unsettled.values()].map((path) => `${displayOf(path)} did not rest while it was read`),
-        ...[...engine.scanner.unreadable.values()].map((path) => `${displayOf(path)} cannot be read`),
+        ...unreadables(site.gaps.list()),
         ...missing.map((root) => `${displayOf(root.path)} is not there`),
       ],
     };
@@ -318,4 +320,11 @@ function isSameDirectory(os: Os, path: ByteString, other: ByteString): boolean {
     if (error instanceof OsError) return false;
     throw error;
   }
+}
+
+/** Files and directories that could not be read, the first of them by name. */
+function unreadables(gaps: readonly Gap[]): string[] {
+  const unread = gaps.filter((gap) => gap.reason === "unreadable");
+  const named = unread.slice(0, UNREADABLE_NAMED_MAX).map((gap) => `cannot be read: ${gap.detail}`);
+  return unread.length > named.length ? [...named, `${unread.length - named.length} more cannot be read`] : named;
 }

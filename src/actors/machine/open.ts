@@ -80,6 +80,7 @@ export async function openMachine(options: OpenMachineOptions): Promise<OpenedMa
     }
     const projection = await DigTreeProjection.open({ store, stream, dig, clock });
     await projection.catchUp(options.onReplay);
+    refuseLostChunks(projection, dig);
     let ingest: Promise<Ingest> | undefined;
     const opened: OpenedMachine = {
       machine,
@@ -96,6 +97,20 @@ export async function openMachine(options: OpenMachineOptions): Promise<OpenedMa
     await dig.close();
     throw error;
   }
+}
+
+/** Chunks are durable before the events that name them: where the store knows fewer, its control file is an old, a foreign or an empty one. */
+function refuseLostChunks(projection: DigTreeProjection, dig: Dig): void {
+  const [named, known] = [projection.nextChunk(), dig.chunks.nextNumber()];
+  if (named <= known) return;
+  throw new RainbowError(
+    "STORE_CORRUPT",
+    `events name chunks up to ${named - 1}, the control file knows those up to ${known - 1}: it is not the one that belongs here; run \`rainbow repair\``,
+    {
+      named,
+      known,
+    },
+  );
 }
 
 /** Shuts out appends of before, gives back chunks that no event names, and takes batches from here on. */

@@ -18,7 +18,7 @@ export const openLmdbControl: OpenControl = (options) => {
   const { path, create, readOnly } = options;
   const isNew = !existsSync(path);
   if (!create && isNew) return Promise.reject(new RainbowError("NO_STORE", `${path} is missing: run \`rainbow repair\``, { path }));
-  const refusal = existsSync(path) ? refusalOf(path) : undefined;
+  const refusal = existsSync(path) ? refusalOf(path, create) : undefined;
   if (refusal !== undefined) return Promise.reject(refusal);
   const database = open<Buffer, Buffer>({
     path,
@@ -40,9 +40,10 @@ function syncNow(path: string): void {
   closeSync(fd);
 }
 
-/** LMDB trusts what it maps: a damaged file is refused before. A file that was made and never written is made anew. */
-function refusalOf(path: string): RainbowError | undefined {
-  if (statSync(path).size === 0) return undefined;
+/** LMDB trusts what it maps: a damaged file is refused before. An empty one was never finished, or lost all it had. */
+function refusalOf(path: string, create: boolean): RainbowError | undefined {
+  if (statSync(path).size === 0)
+    return create ? undefined : new RainbowError("STORE_CORRUPT", `the control file ${path} is empty: run \`rainbow repair\``, { path });
   const [first] = scanPages(path);
   if (first === undefined) return undefined;
   return new RainbowError("STORE_CORRUPT", `the control file ${path} is damaged (page ${first.page}: ${first.what}): run \`rainbow repair\``, {
