@@ -77,7 +77,9 @@ test("a stream of records is read one after the other", async () => {
     },
     close: () => Promise.resolve(),
   };
-  assert.equal(await Array.fromAsync(source.records()), [written, renamed]);
+  const found: SourceRecord[] = [];
+  for await (const record of source.records()) found.push(record);
+  assert.equal(found, [written, renamed]);
 });
 
 test("anything that the table does not allow is refused", () => {
