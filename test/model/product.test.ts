@@ -63,9 +63,10 @@ class Walk {
     for (let done = 0; done < operationCount;) {
       const count = 1 + this.random.int(2 * OPERATIONS_PER_BURST);
       done += count;
+      const finished = once(this.worker, "message");
       this.worker.postMessage(count);
       if (this.random.chance(0.1)) await this.reopen();
-      await once(this.worker, "message");
+      await finished;
       await this.remember();
       for (const instant of this.instants) await this.compare(instant, READ_AGAIN_SHARE);
     }
