@@ -19,7 +19,7 @@ import type { FlipOrder, FlipReport } from "./bit-rot/flipper.ts";
 
 const FLIP_COUNT = 1000;
 const INSTANT_COUNT = 4;
-const OPERATIONS_PER_INSTANT = 25;
+const OPERATIONS_PER_INSTANT = 40;
 const BLOCK_BYTES = 4096;
 const random = seededRandom(campaignSeed());
 const test = suite("bit rot");
@@ -31,18 +31,25 @@ async function make(base: string): Promise<FlipOrder> {
   for (const directory of [root, outside]) mkdirSync(directory);
   const churn = new Churn({ root, outside, os, random: random.fork() });
   const top = byteStringOfText(root);
-  const rainbow = await openRainbow({ dataDirectory: original, mode: "protect", create: true, version: "test", clock: systemClock(), random: systemRandom() });
   const revisions: number[] = [];
-  try {
-    await rainbow.operations.addRoot({ path: top, options: { crossMounts: false, rules: [], fileBytesMax: 0 } });
-    for (let i = 0; i < INSTANT_COUNT; i++) {
-      churn.run(OPERATIONS_PER_INSTANT);
+  for (let i = 0; i < INSTANT_COUNT; i++) {
+    churn.run(OPERATIONS_PER_INSTANT);
+    const rainbow = await openRainbow({
+      dataDirectory: original,
+      mode: "protect",
+      create: true,
+      version: "test",
+      clock: systemClock(),
+      random: systemRandom(),
+    });
+    try {
+      await rainbow.operations.addRoot({ path: top, options: { crossMounts: false, rules: [], fileBytesMax: 0 } });
       const { revision } = await rainbow.operations.flush({ full: true });
       assert.equal(recordDifferences(recordTree(os, top), await recordAnswers(rainbow.operations, top, revision)), []);
       revisions.push(revision);
+    } finally {
+      await rainbow.close(); // A clean stop builds a tree, so that each instant has one.
     }
-  } finally {
-    await rainbow.close();
   }
   return { original, copy: join(base, "copy"), top, revisions, flip: undefined };
 }
