@@ -2,11 +2,9 @@
  * Composition: a data directory, its stores, the actors over them and the table of operations. Adapters are made here and nowhere
  * else; what is below gets plain values.
  */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createCapture } from "../capture/index.ts";
 import type { Capture } from "../capture/index.ts";
-import { openMemoryRows } from "../capture/lmdb/index.ts";
 import { byteStringOfText, RainbowError } from "../core/index.ts";
 import type { ByteString, Clock, Disk, Os, Random } from "../core/index.ts";
 import { openDig } from "../dig/index.ts";
@@ -14,6 +12,7 @@ import type { Dig } from "../dig/index.ts";
 import { openLmdbControl } from "../dig/lmdb/index.ts";
 import { openLmdbEventStore } from "../events/lmdb/index.ts";
 import type { EventStore } from "../events/index.ts";
+import { openAgentMemory } from "./agent-memory.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { Host } from "./host.ts";
@@ -112,8 +111,7 @@ function quotaOf(disk: Disk, directory: string): number {
 /** The agent's side: its memory, and capture over it. */
 function makeCapture({ os, directory }: Parts, { clock, random }: { clock: Clock; random: Random }): Agent {
   const own = join(directory.path, "agent");
-  mkdirSync(own, { recursive: true, mode: 0o700 });
-  const memory = openMemoryRows(byteStringOfText(own));
+  const memory = openAgentMemory(own);
   const capture = createCapture({
     os,
     clock,

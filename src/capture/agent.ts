@@ -1,5 +1,5 @@
 /** The Capture face: sessions come and go, roots are added and released, and one engine at a time does the work. */
-import { assert, displayOf, nodeZstd, OsError, RainbowError } from "../core/index.ts";
+import { assert, displayOf, isRainbowError, nodeZstd, OsError, RainbowError } from "../core/index.ts";
 import type { AgentSession, Batch, BatchAcknowledged, ByteString, Clock, GapReason, NodeId, Os, Random, RootOptions, TimeUs, Zstd } from "../core/index.ts";
 import { Batches } from "./batches.ts";
 import type { Capture, CaptureStatus, FlushReport, LeftOut, RootStatus } from "./capture.ts";
@@ -60,6 +60,7 @@ class Agent implements Capture {
   private isStopped = false;
   private pausedUntilUs: TimeUs | undefined;
   private isPaused = false;
+  private isMemoryDamaged = false;
   private readonly listeners = new Set<(status: CaptureStatus) => void>();
   private isStatusDue = false;
 
@@ -71,7 +72,18 @@ class Agent implements Capture {
 
   async start(session: AgentSession): Promise<void> {
     assert(!this.isStopped, "a stopped capture is not started again");
+    try {
+      await this.startSession(session);
+    } catch (error) {
+      this.noteDamage(error);
+      throw error;
+    }
+  }
+
+  private async startSession(session: AgentSession): Promise<void> {
     await this.endSession();
+    if (this.isMemoryDamaged) await this.memory.clear();
+    this.isMemoryDamaged = false;
     const found = await this.memory.open(session);
     const secret = await this.memory.constant(SECRET, () => this.options.random.bytes(SECRET_BYTES));
     const started = this.makeSession(session, await BlockHasher.create(secret));
@@ -79,7 +91,10 @@ class Agent implements Capture {
     const { engine, site } = started;
     site.watches.watchOwn(this.options.directory);
     engine.onChange = () => this.statusChanged();
-    engine.onFailure = (cause) => started.batches.fail(cause);
+    engine.onFailure = (cause) => {
+      this.noteDamage(cause);
+      started.batches.fail(cause);
+    };
     if (found === "lost")
       site.gaps.begin("memory-lost", { kind: "machine" }, session.last?.agentTimeUs ?? site.clock.now(), "what the agent remembered is gone");
     if (found === "known" && session.last !== undefined && site.roots.list().length > 0)
@@ -90,6 +105,11 @@ class Agent implements Capture {
     this.sessionChanged.resolve();
     this.sessionChanged = Promise.withResolvers<void>();
     this.statusChanged();
+  }
+
+  /** A memory that contradicts its checksums is forgotten by the next session, which says so and scans everything. */
+  private noteDamage(cause: unknown): void {
+    if (isRainbowError(cause, "STORE_CORRUPT")) this.isMemoryDamaged = true;
   }
 
   async addRoot(path: ByteString, options: RootOptions): Promise<RootStatus> {

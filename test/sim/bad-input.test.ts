@@ -260,6 +260,33 @@ test("truncated stores are damage that is said, never a crash and never made ane
   }
 });
 
+test("a damaged memory of the agent is given up and said as a gap, and everything is captured again", async () => {
+  const harms: ((content: Buffer, top: string) => Buffer)[] = [
+    () => Buffer.alloc(0),
+    (content) => content.subarray(0, 9000),
+    (content) => Buffer.alloc(content.length, 0x5a),
+    (content) => content.fill(0, 0, 512).fill(0, 4096, 4608),
+    (content, top) => Buffer.from(content.toString("latin1").replaceAll(top, `!${top.slice(1)}`), "latin1"), // Checksums of rows alone can tell.
+  ];
+  for (const [i, harm] of harms.entries()) {
+    const place = world();
+    await protecting(place, () => Promise.resolve());
+    const file = join(place.data, "agent", "memory.lmdb");
+    writeFileSync(file, harm(readFileSync(file), place.root));
+    writeFileSync(join(place.root, "file"), "changed meanwhile\n");
+    await protecting(place, async (opened) => {
+      await opened.operations.flush({ full: true });
+      await assertKept(opened, place, recordTree(os, place.top));
+      const events = [];
+      for await (const item of opened.operations.events({ from: 0, maxCount: 10_000, follow: false })) events.push(JSON.stringify(item));
+      assert.ok(
+        events.some((event) => event.includes("memory-lost")),
+        `harm ${i}`,
+      );
+    });
+  }
+});
+
 /** A wall clock that somebody sets. */
 class WildClock implements Clock {
   offsetUs = 0;

@@ -8,6 +8,7 @@ import { byteStringOf, bytesOf, RainbowError } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
 import type { RowKey, RowStore, RowWrite } from "../memory/index.ts";
 
+export const MEMORY_FILE = "memory.lmdb";
 const CRC_BYTES = 4;
 const MAP_BYTES_INITIAL = 64 * 1024 * 1024; // Grows by itself; address space alone.
 
@@ -15,7 +16,7 @@ const MAP_BYTES_INITIAL = 64 * 1024 * 1024; // Grows by itself; address space al
 export function openMemoryRows(directory: ByteString): RowStore {
   const folder = bytesOf(directory).toString("utf8");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const path = join(folder, "memory.lmdb");
+  const path = join(folder, MEMORY_FILE);
   const database = open<Buffer, Buffer>({
     path,
     encoding: "binary",

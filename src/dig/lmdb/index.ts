@@ -3,3 +3,4 @@
  * every page that it could follow is checked, as LMDB itself trusts what it reads and would end the process.
  */
 export { openLmdbControl } from "./lmdb-control.ts";
+export { scanPages } from "./page-scan.ts";
