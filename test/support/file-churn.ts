@@ -203,7 +203,19 @@ export class Churn {
 
   private moveIn(): void {
     const names = fs.readdirSync(this.outside);
-    if (names.length > 0) fs.renameSync(join(this.outside, this.random.pick(names)), this.fresh());
+    if (names.length > 0) {
+      const path = this.fresh();
+      fs.renameSync(join(this.outside, this.random.pick(names)), path);
+      this.noteLinks(path);
+    }
     if (names.length > 40) fs.rmSync(join(this.outside, this.random.pick(names)), { recursive: true, force: true });
+  }
+
+  /** What comes back with other names of it inside gets a new name by that. */
+  private noteLinks(path: Buffer): void {
+    const stat = fs.lstatSync(path);
+    if (!stat.isDirectory() && stat.nlink > 1) this.linked.add(stat.ino);
+    if (!stat.isDirectory()) return;
+    for (const name of fs.readdirSync(path, { encoding: "buffer" })) this.noteLinks(Buffer.concat([path, Buffer.from("/"), name]));
   }
 }
