@@ -12,7 +12,7 @@ import { rainbow, rainbowJson, rainbowLines, Up } from "../support/rainbow-proce
 import { temporaryDirectory } from "../support/temp.ts";
 
 const KILL_COUNT = 200;
-const KILL_MS_MAX = 1500; // Start-up takes about a third of it, so kills fall before, in and after it.
+const KILL_MS_MAX = 1100; // Start-up takes about half of it, so kills fall before, in and after it.
 const random = seededRandom(campaignSeed());
 const test = suite("kill -9");
 
