@@ -19,8 +19,8 @@ interface Flush {
   readonly isFull: boolean;
   readonly done: () => void;
   isStarted: boolean;
-  /** Roots whose walk must end first. */
-  readonly walks: Set<NodeId>;
+  /** Walks that must end first. */
+  readonly walks: Set<WalkRequest>;
 }
 
 export class Engine {
@@ -151,9 +151,12 @@ export class Engine {
   abandon(root: NodeId): void {
     const request = this.walk?.root.node === root ? this.walk.request : undefined;
     if (request !== undefined) this.walk = undefined;
-    for (const each of [request, this.requests.get(root)]) each?.waiters.forEach((done) => done());
+    for (const each of [request, this.requests.get(root)]) {
+      if (each === undefined) continue;
+      each.waiters.forEach((done) => done());
+      for (const flush of this.flushes) flush.walks.delete(each);
+    }
     this.requests.delete(root);
-    for (const flush of this.flushes) flush.walks.delete(root);
     const kept = this.site.roots.get(root);
     if (kept !== undefined) kept.isScanning = false;
   }
@@ -219,7 +222,7 @@ export class Engine {
     const { names, whole } = dirt.take();
     this.scanner.addLinks(names);
     await this.scanner.names(names);
-    for (const directory of whole) await this.scanner.directory(directory, "event", () => undefined);
+    this.scanner.fresh.push(...whole);
   }
 
   private drain(): void {
@@ -254,6 +257,7 @@ export class Engine {
       const root = roots.get(node);
       if (root === undefined || !this.isPresent(root)) {
         request.waiters.forEach((done) => done());
+        for (const flush of this.flushes) flush.walks.delete(request);
         return true;
       }
       this.site.leftOut.clear(node);
@@ -274,7 +278,7 @@ export class Engine {
     await walk.finish();
     this.isCaughtUpDue = true;
     walk.request.waiters.forEach((done) => done());
-    for (const flush of this.flushes) flush.walks.delete(walk.root.node);
+    for (const flush of this.flushes) flush.walks.delete(walk.request);
     this.onChange();
     return true;
   }
@@ -293,9 +297,10 @@ export class Engine {
       if (root.isMissing) continue;
       const isWalkNeeded = flush.isFull || !watches.isActive || this.requests.has(root.node) || (this.walk?.root === root && this.walk.request.isOwed);
       if (!isWalkNeeded) continue;
-      flush.walks.add(root.node);
       const isUnderWay = this.walk?.root === root && this.walk.request.isOwed && !this.requests.has(root.node) && !flush.isFull && watches.isActive;
       if (!isUnderWay) void this.reconcile(root.node);
+      const request = this.requests.get(root.node) ?? this.walk?.request;
+      if (request !== undefined) flush.walks.add(request);
     }
     for (const node of watches.unwatchedNodes) dirt.markWhole(node);
   }

@@ -207,14 +207,14 @@ export class Files {
   private open(pass: Pass, isUrgent: boolean): boolean {
     const { os, directories, nodes, clock, dirt } = this.site;
     let entry = directories.entry(pass.name.parent, pass.name.name);
-    if (entry?.node !== pass.node) {
+    if (entry?.node !== pass.node || !nodes.isAlive(pass.name.parent)) {
       const place = this.findName(pass);
-      if (place === undefined) return this.drop(pass);
+      if (place === undefined) return this.lose(pass);
       pass.name = place;
       entry = directories.entry(place.parent, place.name);
     }
     const path = nodes.pathOf(pass.name.parent, pass.name.name);
-    if (entry === undefined || path === undefined) return this.drop(pass);
+    if (entry === undefined || path === undefined) return this.lose(pass);
     const kept = Buffer.from(entry.record);
     pass.path = path;
     pass.readUs = clock.now();
@@ -223,8 +223,8 @@ export class Files {
     const stat = os.fstat(fd);
     pass.start = recordOf(stat);
     if (!isSameNode(kept, pass.start)) {
-      dirt.mark(pass.name.parent, pass.name.name);
-      return this.drop(pass);
+      dirt.mark(pass.name.parent, pass.name.name, true);
+      return this.lose(pass);
     }
     if (!isUrgent && this.isInMotion(pass, stat)) {
       this.closeFile(pass);
@@ -269,7 +269,7 @@ export class Files {
       if (pass.region % CHECK_REGIONS === 0 && pass.tries + 1 < limits.settleTries && !isSameStat(pass.start, recordOf(os.fstat(pass.fd))))
         return this.restart(pass);
       if (pass.version.delta.payloadBytes < limits.batchBytes) return;
-      if (!this.isStillThere(pass)) return void this.drop(pass);
+      if (!this.isStillThere(pass)) return void this.lose(pass);
       batches.reserve(pass.version.delta.payloadBytes);
       pass.base = this.versions.stage(pass.node, pass.base, sizeBytes, pass.version);
       return;
@@ -310,11 +310,11 @@ export class Files {
     const { batches, directories, nodes, dirt, clock, limits } = this.site;
     this.closeFile(pass);
     this.passes.delete(pass.node);
-    if (!this.isStillThere(pass)) return;
+    if (!this.isStillThere(pass)) return void this.lose(pass);
     const { node, name } = pass;
     const before = directories.entry(name.parent, name.name)?.record;
     const path = nodes.pathOf(name.parent, name.name);
-    if (before === undefined || path === undefined) return;
+    if (before === undefined || path === undefined) return void this.lose(pass);
     batches.reserve(pass.version.delta.payloadBytes);
     // An unsettled version has the size that was read; the stat of its start, so that the next look finds it changed.
     const record = isUnsettled ? pass.start : after;
@@ -333,11 +333,21 @@ export class Files {
     const { dirt, directories, nodes } = this.site;
     const { node, name } = pass;
     this.drop(pass);
-    if (isGone(error)) return dirt.mark(name.parent, name.name);
+    if (isGone(error)) {
+      dirt.mark(name.parent, name.name, true);
+      return void this.lose(pass);
+    }
     const entry = directories.entry(name.parent, name.name);
     const path = nodes.pathOf(name.parent, name.name);
     if (entry?.node !== node || path === undefined) return;
     this.unreadable(node, name, path, pass.start, error);
+  }
+
+  /** The file is not where it was thought to be: every name that it may still have is looked at. */
+  private lose(pass: Pass): false {
+    const { dirt, nodes } = this.site;
+    for (const { parent, name } of nodes.known(pass.filesystem, pass.start)?.names ?? []) dirt.mark(parent, name, true);
+    return this.drop(pass);
   }
 
   private drop(pass: Pass): false {

@@ -144,9 +144,9 @@ export class Scanner {
     const { watches } = this.site;
     const directory = this.fresh.pop();
     if (directory === undefined) return false;
-    const isOwed = watches.isActive && !watches.has(directory);
+    const isOwed = watches.isActive && !watches.isCovered(directory);
     await this.directory(directory, "event", (node) => {
-      if (isOwed && !watches.has(node)) this.fresh.push(node);
+      if (isOwed && !watches.isCovered(node)) this.fresh.push(node);
     });
     return true;
   }
@@ -165,15 +165,15 @@ export class Scanner {
       listing = os.listDirectory(path);
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
-      if (isAbsence(error) || error.code === "ELOOP") return this.misplace(directory, () => this.again(directory, origin));
+      if (isAbsence(error) || error.code === "ELOOP") return this.misplace(directory, () => this.site.dirt.markWhole(directory));
       return this.cannotList(directory, path, root, error);
     }
     const foreign = normalise(listing, this.deviceOf(directory, root));
     if (foreign.size === 0 && nodes.closed(directory) === "none" && directories.isUnchanged(directory, listing, (_, node) => onDirectory(node))) {
-      if (isNewWatch && !this.looker.isInPlace(directory, path)) return this.misplace(directory, () => this.again(directory, origin));
+      if (isNewWatch && !this.looker.isInPlace(directory, path)) return this.misplace(directory, () => this.site.dirt.markWhole(directory));
       return this.listed(directory, root, path, isNewWatch);
     }
-    if (!this.looker.isInPlace(directory, path)) return this.misplace(directory, () => this.again(directory, origin));
+    if (!this.looker.isInPlace(directory, path)) return this.misplace(directory, () => this.site.dirt.markWhole(directory));
     this.listed(directory, root, path, isNewWatch);
     await this.differences({ directory, root, path, origin }, listing, foreign);
     for (const segment of directories.segments(directory))
@@ -300,7 +300,7 @@ export class Scanner {
   private watchMoved({ parent, name, record }: Arrival): void {
     const { directories, watches } = this.site;
     const node = directories.entry(parent, name)?.node;
-    if (node !== undefined && kindOf(record) === "directory" && watches.isActive && !watches.has(node)) this.fresh.push(node);
+    if (node !== undefined && kindOf(record) === "directory" && watches.isActive && !watches.isCovered(node)) this.fresh.push(node);
   }
 
   private async take(arrival: Arrival, action: () => void): Promise<void> {
@@ -417,11 +417,6 @@ export class Scanner {
       this.orphans.delete(directory);
       if (this.site.nodes.isAlive(directory)) for (const again of actions) again();
     }
-  }
-
-  private again(directory: NodeId, origin: Origin): void {
-    if (origin === "event") this.site.dirt.markWhole(directory);
-    else this.fresh.push(directory);
   }
 
   private listed(directory: NodeId, root: Root, path: ByteString, isNewWatch: boolean): void {

@@ -55,6 +55,11 @@ export class Watches {
     return this.byNode.has(directory);
   }
 
+  /** Whether a directory is covered: by a watch, or, over the limit, by flush and reconcile. */
+  isCovered(directory: NodeId): boolean {
+    return this.byNode.has(directory) || this.unwatched.has(directory);
+  }
+
   /** Watches a directory; counts it as unwatched where the limit is used up. Throws OsError where the path cannot be watched. */
   add(directory: NodeId, path: ByteString): void {
     if (this.watcher === undefined || this.byNode.has(directory)) return;

@@ -121,11 +121,16 @@ test("a sparse file costs what is in it", async () => {
 
 test("a file that never rests is sent as unsettled and named by flush, and settles when it rests", async () => {
   let isRestless = true;
+  let lookCount = 0;
   const rig = new CaptureRig(
     disturbed((os) => ({
       fstat: (fd) => {
         const stat = os.fstat(fd);
-        return isRestless && stat.sizeBytes === 12_345 ? { ...stat, ctimeNanos: Math.floor(performance.now() * 1000) % 1_000_000_000 } : stat;
+        return isRestless && stat.sizeBytes === 12_345 ? { ...stat, ctimeNanos: ++lookCount } : stat;
+      },
+      readSmallFiles: (directory, listing, indexes, bytesMax) => {
+        const files = os.readSmallFiles(directory, listing, indexes, bytesMax);
+        return isRestless ? { ...files, lengths: files.lengths.map(() => -1) } : files;
       },
     })),
   );
