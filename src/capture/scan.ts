@@ -280,12 +280,13 @@ export class Scanner {
     const captured = looks.filter((look) => !this.isLeftOut(look));
     const named = new Burst(this.site, this.tree, this.looker).settle(captured);
     const notedUs = clock.monotonicUs();
+    const absences = this.absences[this.site.watches.isActive ? origin : "walk"]; // Without events only a walk finds where a node went.
     for (const look of named.absent) {
       const { parent, name } = look;
       const node = directories.entry(parent, name)?.node;
       if (node === undefined) continue;
-      if (node === LEFT_OUT || this.absences[origin].size >= ABSENCES_MAX) this.tree.unlink(parent, name);
-      else this.absences[origin].set(keyOf(look), { parent, name, node, notedUs });
+      if (node === LEFT_OUT || absences.size >= ABSENCES_MAX) this.tree.unlink(parent, name);
+      else absences.set(keyOf(look), { parent, name, node, notedUs });
     }
     for (const parent of named.touched) this.touch(parent);
     if (this.orphans.size > 0) this.settleOrphans();

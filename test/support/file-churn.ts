@@ -191,7 +191,7 @@ export class Churn {
     const path = this.fresh();
     const deep = Buffer.concat([path, Buffer.from("/x/y")]);
     fs.mkdirSync(deep, { recursive: true });
-    fs.writeFileSync(Buffer.concat([deep, Buffer.from("/f")]), this.bytes(100));
+    fs.writeFileSync(Buffer.concat([deep, Buffer.from("/f")]), this.bytes(100), { flag: WRITE as unknown as "w" });
   }
 
   private xattr(): void {
