@@ -19,6 +19,8 @@ interface Flush {
   readonly isFull: boolean;
   readonly done: () => void;
   isStarted: boolean;
+  /** Small roots were asked to be compared whole, after everything had come to rest. */
+  isLookedAgain: boolean;
   /** Walks that must end first. */
   readonly walks: Set<WalkRequest>;
 }
@@ -131,7 +133,7 @@ export class Engine {
 
   flush(isFull: boolean): Promise<void> {
     return new Promise((resolve) => {
-      this.flushes.push({ isFull, done: resolve, isStarted: false, walks: new Set() });
+      this.flushes.push({ isFull, done: resolve, isStarted: false, isLookedAgain: false, walks: new Set() });
       this.wake();
     });
   }
@@ -317,12 +319,32 @@ export class Engine {
       this.scanner.files.passCount === 0 &&
       flush.walks.size === 0;
     if (!isDone) return false;
+    if (!flush.isLookedAgain) {
+      flush.isLookedAgain = true;
+      this.lookAgain(flush);
+      return true;
+    }
     this.flushes.shift();
     this.caughtUp();
     batches.cut();
     flush.done();
     this.isReadable = true;
     return true;
+  }
+
+  /**
+   * Events are hints: names that move while they are looked at may be looked at in the wrong moment. Once all has come to rest, roots
+   * that are small enough for it (2 to 3 µs a name) are compared whole, so that a flush of them rests on no event.
+   */
+  private lookAgain(flush: Flush): void {
+    const { roots, limits, watches } = this.site;
+    if (flush.isFull || !watches.isActive) return; // Every root was just walked.
+    for (const root of roots.list()) {
+      if (root.isMissing || root.nodeCount > limits.flushWalkNodesMax) continue;
+      void this.reconcile(root.node);
+      const request = this.requests.get(root.node);
+      if (request !== undefined) flush.walks.add(request);
+    }
   }
 
   private drainToCookie(): void {

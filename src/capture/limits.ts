@@ -37,6 +37,8 @@ export interface Limits {
   readonly dirtyMax: number;
   readonly reconcileEveryMs: number;
   /** Between reconciles where there is no watcher. */
+  /** Roots of up to so many nodes are compared whole at each flush. */
+  readonly flushWalkNodesMax: number;
   readonly pollEveryMs: number;
   readonly caughtUpEveryMs: number;
   readonly caughtUpBusyMs: number;
@@ -73,6 +75,7 @@ export const LIMITS: Limits = {
   passesMax: 4,
   dirtyMax: 200_000,
   reconcileEveryMs: 3_600_000,
+  flushWalkNodesMax: 20_000,
   pollEveryMs: 30_000,
   caughtUpEveryMs: 60_000,
   caughtUpBusyMs: 1000,
