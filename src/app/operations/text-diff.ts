@@ -1,5 +1,5 @@
 /** What changed between two versions of a text file, as a unified diff (jsdiff). Binary and huge files have none. */
-import { createTwoFilesPatch } from "diff";
+import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
 
 const TEXT_BYTES_MAX = 4 << 20; // A diff that a person reads; beyond it only time and memory would be spent.
 const EDITS_MAX = 20_000; // Myers' algorithm is quadratic in the edits.
@@ -15,5 +15,9 @@ export function textOf(sizeBytes: number, parts: () => Iterable<Buffer>): string
 
 /** undefined where the versions differ in too much for a diff to be of use. */
 export function unifiedDiff(names: { readonly before: string; readonly after: string }, before: string, after: string): string | undefined {
-  return createTwoFilesPatch(names.before, names.after, before, after, undefined, undefined, { context: 3, maxEditLength: EDITS_MAX });
+  return createTwoFilesPatch(names.before, names.after, before, after, undefined, undefined, {
+    context: 3,
+    maxEditLength: EDITS_MAX,
+    headerOptions: FILE_HEADERS_ONLY,
+  });
 }

@@ -25,11 +25,12 @@ interface Candidate {
   readonly sizeBytes: number;
   readonly parent: NodeId;
   readonly name: ByteString;
+  readonly nameCount: number;
 }
 
 /**
- * Deletions below `prefix` ("": all) up to `source.head`. A directory that went with what it held is one deletion. What moved
- * elsewhere, has another name left, or was replaced by something of the same name was not deleted.
+ * Deletions below `prefix` ("": all) up to `source.head`. A directory that went with what it held is one deletion, and so is one name
+ * of a file that keeps others. What moved elsewhere, or was replaced by something of the same name, was not deleted.
  */
 export async function* deletionsOf(source: HistorySource, prefix: ByteString): AsyncGenerator<Deletion> {
   for (const interval of intervalsOf(source)) {
@@ -56,12 +57,12 @@ async function deletionsIn(source: HistorySource, interval: Interval, revisions:
   const onBefore = (state: State, { batch }: Moment): void => {
     candidates = batch.events.flatMap(({ event }) => {
       const node = nodeThatGoes(event);
-      const candidate = node === undefined ? undefined : candidateOf(state, node);
+      const candidate = node === undefined ? undefined : candidateOf(state, node, event);
       return candidate === undefined || !isBelow(candidate.path, prefix) ? [] : [candidate];
     });
   };
   const onAfter = (state: State, { revision, timeUs, before }: Moment): void => {
-    const gone = candidates.filter((each) => state.node(each.node) === undefined && state.name(each.parent, each.name) === undefined);
+    const gone = candidates.filter((each) => state.name(each.parent, each.name) === undefined && (state.node(each.node)?.names.length ?? 0) < each.nameCount);
     const directories = new Set(gone.filter((each) => each.kind === "directory").map((each) => each.path));
     for (const { path, node, kind, sizeBytes } of gone.filter((each) => !liesIn(each.path, directories)))
       deletions.push({ path, node, kind, sizeBytes, timeUs, revision, lastRevision: before });
@@ -70,13 +71,15 @@ async function deletionsIn(source: HistorySource, interval: Interval, revisions:
   return deletions.toReversed();
 }
 
-function candidateOf(state: State, node: NodeId): Candidate | undefined {
+/** By the name that went; where a batch renamed it first, by the name that it had before the batch. */
+function candidateOf(state: State, node: NodeId, event: MachineEvent): Candidate | undefined {
   const record = state.node(node);
-  const name = record?.names[0];
+  const gone = event.type === "NodeUnlinked" ? record?.names.find((each) => each.parent === event.parent && each.name === event.name) : undefined;
+  const name = gone ?? record?.names[0];
   if (record === undefined || record.hidden || name === undefined) return undefined;
   const path = pathOf(state, name.parent, name.name);
   if (path === undefined) return undefined;
-  return { node, path: path as ByteString, kind: record.kind, sizeBytes: record.sizeBytes, ...name };
+  return { node, path: path as ByteString, kind: record.kind, sizeBytes: record.sizeBytes, ...name, nameCount: record.names.length };
 }
 
 function isBelow(path: ByteString, prefix: ByteString): boolean {

@@ -2,7 +2,7 @@
  * The stream cut at its trees, newest piece first. History is read piece by piece: events backwards to find what is of interest, then
  * forwards over the tree to see what was true. Memory is that of what was found in one piece.
  */
-import type { Revision, TimeUs } from "../../core/index.ts";
+import type { NodeId, Revision, TimeUs } from "../../core/index.ts";
 import { decodeEvent, NO_STREAM, readBatches } from "../../events/index.ts";
 import type { EventStore, Recorded, RecordedBatch } from "../../events/index.ts";
 import type { Base, State } from "../dig-tree/internal.ts";
@@ -87,6 +87,26 @@ export async function replayInterval(
   } finally {
     base?.close();
   }
+}
+
+/** By the revision of each NodeCreated that took a name over: the node that had it. */
+export async function namesTakenOver(source: HistorySource, { after, to }: Interval): Promise<Map<Revision, NodeId>> {
+  const takenOver = new Map<Revision, NodeId>();
+  const base = after === NO_STREAM ? undefined : source.openBase(after);
+  try {
+    const state = new StateOf({ base, applyLate });
+    for await (const batch of readBatches(source.store, source.stream, (after + 1) as Revision, to)) {
+      for (const recorded of batch.events) {
+        const { event, revision } = recorded;
+        const before = event.type === "NodeCreated" ? state.name(event.parent, event.name)?.node : undefined;
+        if (before !== undefined) takenOver.set(revision, before);
+        evolve(state, recorded);
+      }
+    }
+  } finally {
+    base?.close();
+  }
+  return takenOver;
 }
 
 /** The path of a name in a state; undefined where it leads nowhere. */

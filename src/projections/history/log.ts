@@ -4,7 +4,7 @@ import type { MachineEvent } from "../../events/index.ts";
 import type { State } from "../dig-tree/internal.ts";
 import type { NodeRecord } from "../view.ts";
 import { describe } from "./describe.ts";
-import { eventsBackwards, intervalsOf, pathOf, replayInterval } from "./intervals.ts";
+import { eventsBackwards, intervalsOf, namesTakenOver, pathOf, replayInterval } from "./intervals.ts";
 import type { HistorySource, Interval, Moment } from "./intervals.ts";
 
 export interface Version {
@@ -47,9 +47,14 @@ export async function* logOf(source: HistorySource, start: LogStart): AsyncGener
   for (const interval of intervalsOf(source)) {
     const found: Found[] = [];
     let end = interval.to;
+    let takenOver: ReadonlyMap<Revision, NodeId> | undefined;
     for await (const { event, revision, metadata } of eventsBackwards(source, interval)) {
       if (metadata.batchEnd !== undefined) end = revision;
-      const next = stepBack(trail, event);
+      let next = stepBack(trail, event);
+      if (event.type === "NodeCreated" && event.node === trail.node) {
+        takenOver ??= await namesTakenOver(source, interval);
+        next = { ...next, node: takenOver.get(revision) }; // What had the name until then: a file that is saved by way of a new one goes on being followed.
+      }
       if (next === trail && !concerns(trail, event)) continue;
       const node = trail.node ?? next.node;
       if (node !== undefined && found.at(-1)?.revision !== end) found.push({ revision: end, node });

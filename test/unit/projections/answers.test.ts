@@ -178,6 +178,37 @@ test("a gap touches what lies in it and above it, from the time it reaches back 
   await inner.close();
 });
 
+test("the log goes on behind a new file that took the name over, with all that was written to the one before", async () => {
+  const machine = await Machine.make();
+  const { inner } = machine;
+  await machine.write(A, Buffer.alloc(5000, 1), created(A, DATA, "plan"));
+  await machine.write(A, Buffer.alloc(100, 2));
+  const saved = await machine.write(B, Buffer.alloc(70, 3), created(B, DATA, "plan"));
+  const versions = await collected(logOfPath(inner.projection, named("/data/plan"), saved));
+  assert.equal(
+    versions.map(({ node, sizeBytes }) => [node, sizeBytes]),
+    [
+      [B, 70],
+      [A, 5000],
+      [A, 5000],
+    ],
+  );
+  await inner.close();
+});
+
+test("a name that goes is a deletion although the file keeps another name, and is told by the name that went", async () => {
+  const machine = await Machine.make();
+  const { inner } = machine;
+  await machine.batch(created(A, DATA, "first"), { type: "NodeLinked", node: A, parent: DATA, name: named("second") });
+  const gone = await machine.batch(unlinked(A, DATA, "second"));
+  const deletions = await collected(deletionsBelow(inner.projection, named(""), gone));
+  assert.equal(
+    deletions.map(({ path }) => path),
+    ["/data/second"],
+  );
+  await inner.close();
+});
+
 test("the log of a file goes back through renames, and through files whose name was taken over", async () => {
   const machine = await Machine.make();
   const { inner } = machine;
