@@ -237,8 +237,10 @@ class StagedFile implements OpenFile {
     return settled;
   }
 
+  /** An empty record hides a settled region. Where there is none it goes, as nobody would look for it beyond a size that has shrunk. */
   put(region: number, record: RegionRecord): void {
-    this.state.setRegion(this.node.node, region, true, record);
+    const hidesNothing = record.length === 0 && this.state.region(this.node.node, region, false) === undefined;
+    this.state.setRegion(this.node.node, region, true, hidesNothing ? null : record);
   }
 
   clear(from: number, to: number): void {

@@ -159,6 +159,19 @@ test("while a pass is under way the file is what it was; settling shows the new 
   assert.equal([it.state.node(A)?.sizeBytes, it.state.node(A)?.unsettled, it.counts.live(1), it.counts.live(2)], [150, true, 0, 1]);
 });
 
+test("what a pass wrote beyond a size that then shrank leaves nothing behind for a later pass", () => {
+  const MIB = 1 << 20;
+  const it = given()
+    .batch(created(A, ROOT, "x"), written(A, 0, 100, 1))
+    .batch({ type: "PassStarted", node: A }, written(A, MIB, 100, 2), { type: "SizeSet", node: A, sizeBytes: 100 }, settled(A))
+    .batch(written(A, MIB, 100, 3))
+    .batch({ type: "PassStarted", node: A }, settled(A));
+  assert.equal(it.extents(A), [
+    [0, 100, 1, 0],
+    [MIB, 100, 3, 0],
+  ]);
+});
+
 test("a new file is hidden until its first pass is settled", () => {
   const it = given()
     .batch(created(A, ROOT, "x"))
