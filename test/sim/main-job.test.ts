@@ -1,6 +1,6 @@
 /**
- * The main job on real input: a git repository under change and a live SQLite database under write load are protected; instants are
- * restored and compared with an independent record that the load generator kept of every file that was quiet then.
+ * The main job on real input: a git repository under change and a live SQLite database under write load are protected; flushed instants
+ * of the repository, and the present of both, equal an independent record. Instants in between, and of the database: main-job-past.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

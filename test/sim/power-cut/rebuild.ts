@@ -7,9 +7,9 @@ import { basename, dirname, join } from "node:path";
 
 const HEADER_BYTES = 36;
 const SECTOR_BYTES = 512;
-const KIND = { open: 1, write: 2, sync: 3, truncate: 4, punch: 5, rename: 6, unlink: 7 } as const;
+export const KIND = { open: 1, write: 2, sync: 3, truncate: 4, punch: 5, rename: 6, unlink: 7 } as const;
 
-interface LogRecord {
+export interface LogRecord {
   readonly kind: number;
   readonly file: number;
   readonly offset: number;
@@ -35,6 +35,13 @@ export class Recording {
     this.records = parse(readFileSync(log));
     this.root = root;
     this.byFile = Map.groupBy(this.records.keys(), (i) => this.records[i]!.file);
+  }
+
+  /** How many records a log of this length held whole. */
+  countAt(logBytes: number): number {
+    let bytes = 0;
+    const past = this.records.findIndex((record) => (bytes += HEADER_BYTES + record.data.length) > logBytes);
+    return past < 0 ? this.records.length : past;
   }
 
   /** Text lines written to one small file, with the index of the record that brought each. */

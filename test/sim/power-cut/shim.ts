@@ -26,9 +26,13 @@ export interface Recorded {
   readonly log: string;
 }
 
+/** The environment in which a program's writes are recorded. */
+export function recordedEnvironment({ library, root, log }: Recorded): NodeJS.ProcessEnv {
+  return { ...process.env, LD_PRELOAD: library, RAINBOW_SHIM_ROOT: root, RAINBOW_SHIM_LOG: log, UV_USE_IO_URING: "0" };
+}
+
 /** Runs one program to its end; throws where it fails. */
-export function runRecorded({ library, root, log }: Recorded, script: string, words: readonly string[]): void {
-  const env = { ...process.env, LD_PRELOAD: library, RAINBOW_SHIM_ROOT: root, RAINBOW_SHIM_LOG: log, UV_USE_IO_URING: "0" };
-  const child = spawnSync(process.execPath, [script, ...words], { env, encoding: "utf8", timeout: WRITER_MS_MAX });
+export function runRecorded(recorded: Recorded, script: string, words: readonly string[]): void {
+  const child = spawnSync(process.execPath, [script, ...words], { env: recordedEnvironment(recorded), encoding: "utf8", timeout: WRITER_MS_MAX });
   if (child.status !== 0) throw new Error(`${script} ended with ${child.status ?? child.signal}: ${child.stdout}${child.stderr}`);
 }
