@@ -1,10 +1,10 @@
 /** ControlFile on the lmdb package. A failed transaction is rolled back as a whole: it runs as a child transaction. */
-import { closeSync, existsSync, fsyncSync, openSync, statfsSync, statSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { open } from "lmdb";
 import type { RootDatabase } from "lmdb";
-import { RainbowError } from "../../core/index.ts";
-import { scanPages } from "./page-scan.ts";
+import { RainbowError, scanLmdbPages } from "../../core/index.ts";
+import type { PageProblem, PageSource } from "../../core/index.ts";
 import type { ControlEntry, ControlFile, ControlWrite, OpenControl } from "../control-file.ts";
 
 /** LMDB says "Input/output error" on a full disk, and a transaction may want more than the last few pages. */
@@ -38,6 +38,22 @@ function syncNow(path: string): void {
   const fd = openSync(path, "r");
   fsyncSync(fd);
   closeSync(fd);
+}
+
+/** What is wrong with the pages of a file that holds one map of bytes. Throws only where it cannot be read. */
+export function scanPages(path: string): readonly PageProblem[] {
+  const fd = openSync(path, "r");
+  try {
+    const source: PageSource = {
+      read: (into, offsetBytes) => readSync(fd, into, 0, into.length, offsetBytes),
+      get sizeBytes() {
+        return fstatSync(fd).size;
+      },
+    };
+    return scanLmdbPages(source, "rows").problems;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** LMDB trusts what it maps: a damaged file is refused before. An empty one was never finished, or lost all it had. */

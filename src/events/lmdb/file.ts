@@ -7,9 +7,8 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, statf
 import { dirname } from "node:path";
 import { open as openLmdb } from "lmdb";
 import type { Database, RootDatabase } from "lmdb";
-import { RainbowError, SECTOR_BYTES } from "../../core/index.ts";
-import { isFreshMeta, PAGE_BYTES } from "./page-layout.ts";
-import { scanFile } from "./page-scan.ts";
+import { isFreshMeta, LMDB_PAGE_BYTES, RainbowError, SECTOR_BYTES } from "../../core/index.ts";
+import { scanFile } from "./pages.ts";
 
 export interface Write {
   readonly table: "rows" | "index" | "streams";
@@ -25,7 +24,7 @@ export interface Entry {
 
 type Table = Database<Buffer, Buffer>;
 const TABLE = { encoding: "binary", keyEncoding: "binary" } as const;
-const FIRST_BYTES = 2 * PAGE_BYTES; // LMDB begins a file with two meta pages.
+const FIRST_BYTES = 2 * LMDB_PAGE_BYTES; // LMDB begins a file with two meta pages.
 const FREE_BYTES_MIN = 4 << 20; // Less is a full disk: a commit needs its pages and some of the filesystem's own.
 
 export class LmdbFile {
@@ -140,7 +139,7 @@ function removeUnfinished(path: string): void {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (size === 0 || size > FIRST_BYTES || size % SECTOR_BYTES !== 0) return;
   const bytes = readFileSync(path);
-  const isUnfinished = [0, PAGE_BYTES].every((at) => at >= size || isFreshMeta(bytes.subarray(at, at + SECTOR_BYTES)));
+  const isUnfinished = [0, LMDB_PAGE_BYTES].every((at) => at >= size || isFreshMeta(bytes.subarray(at, at + SECTOR_BYTES)));
   if (isUnfinished) rmSync(path);
 }
 

@@ -2,15 +2,14 @@
  * What a damaged event store can still answer: its sound rows, copied into a new file, each stream up to its first damaged or missing
  * row. Revisions and positions stay. The damaged file is only read, page by page, never mapped; both files are the caller's to keep.
  */
-import { closeSync, existsSync, openSync } from "node:fs";
-import { RainbowError } from "../../core/index.ts";
-import type { Position, Revision } from "../../core/index.ts";
+import { existsSync } from "node:fs";
+import { RainbowError, readPlace, scanLmdbPages } from "../../core/index.ts";
+import type { PageProblem, PageSource, Place, Position, Revision } from "../../core/index.ts";
 import { LmdbFile } from "./file.ts";
 import type { Write } from "./file.ts";
 import { decodeStore, decodeStream, encodeStore, encodeStream, indexKey, rowKey, STORE_KEY, streamKey } from "./keys.ts";
 import type { StreamRecord } from "./keys.ts";
-import { readPlace, scanFile } from "./page-scan.ts";
-import type { PageProblem, Place } from "./page-scan.ts";
+import { openPages } from "./pages.ts";
 import { decodeEvents, decodeHead, withStreamId } from "./row.ts";
 import type { RowHead } from "./row.ts";
 
@@ -50,14 +49,14 @@ const COMMIT_BYTES = 8 << 20;
 /** Copies what is sound of the store at `path` into a new one at `target`. STORE_CORRUPT where not even the streams can be read. */
 export async function salvageLmdbEventStore(path: string, target: string): Promise<SalvageReport> {
   if (existsSync(target)) throw new RainbowError("TARGET_REFUSED", `${target} exists: a salvage writes a new file`, { path: target });
-  const fd = openSync(path, "r");
+  const pages = openPages(path);
   try {
-    const found = find(path, fd);
+    const found = find(pages);
     if (found.streams.size === 0)
       throw new RainbowError("STORE_CORRUPT", `nothing can be saved of the event store ${path}: its streams cannot be read`, { path });
     const file = new LmdbFile(target, { readOnly: false });
     try {
-      await copy(fd, found, file);
+      await copy(pages, found, file);
     } finally {
       await file.close();
     }
@@ -68,18 +67,18 @@ export async function salvageLmdbEventStore(path: string, target: string): Promi
     }));
     return { problems: found.problems, streams };
   } finally {
-    closeSync(fd);
+    pages.close();
   }
 }
 
 /** Places of all rows in order of position, and all streams whose records are sound. */
-function find(path: string, fd: number): Found {
+function find(pages: PageSource): Found {
   const rows: Place[] = [];
   const streams = new Map<number, Saving>();
   let nextPosition = 1;
-  const { problems } = scanFile(path, (table, key, place) => {
+  const { problems } = scanLmdbPages(pages, "tables", (table, key, place) => {
     if (table === "rows") rows.push(place);
-    const bytes = table === "streams" ? readPlace(fd, place) : undefined;
+    const bytes = table === "streams" ? readPlace(pages, place) : undefined;
     if (bytes === undefined) return;
     if (key.equals(STORE_KEY)) {
       nextPosition = decodeStore(bytes)?.nextPosition ?? 1;
@@ -93,7 +92,7 @@ function find(path: string, fd: number): Found {
   return { problems, rows, streams, nextPosition };
 }
 
-async function copy(fd: number, found: Found, file: LmdbFile): Promise<void> {
+async function copy(pages: PageSource, found: Found, file: LmdbFile): Promise<void> {
   let writes: Write[] = [];
   let byteCount = 0;
   const flush = async (): Promise<void> => {
@@ -103,7 +102,7 @@ async function copy(fd: number, found: Found, file: LmdbFile): Promise<void> {
     byteCount = 0;
   };
   for (const place of found.rows) {
-    const row = readPlace(fd, place);
+    const row = readPlace(pages, place);
     const head = row === undefined ? undefined : soundHead(row);
     const saving = head === undefined ? undefined : found.streams.get(head.streamId);
     if (row === undefined || head === undefined || saving === undefined || !isNext(saving, head)) continue;

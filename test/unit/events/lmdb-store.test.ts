@@ -10,7 +10,7 @@ import type { EventStore, NewEvent } from "../../../src/events/index.ts";
 import { openLmdbEventStore, salvageLmdbEventStore } from "../../../src/events/lmdb/index.ts";
 import { crcOf } from "../../../src/events/lmdb/crc.ts";
 import { encodeStore, STORE_KEY, STORE_OFFSETS } from "../../../src/events/lmdb/keys.ts";
-import { scanFile } from "../../../src/events/lmdb/page-scan.ts";
+import { scanFile } from "../../../src/events/lmdb/pages.ts";
 import { LmdbFile } from "../../../src/events/lmdb/file.ts";
 import { loopFilesystem } from "../../support/loop-filesystem.ts";
 import { seededRandom } from "../../support/random.ts";

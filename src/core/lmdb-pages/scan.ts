@@ -3,10 +3,9 @@
  * can end the process or, worse, let live pages be written over. Checked: both meta pages; of every tree each page's own number, its
  * nodes' places and sizes, the order of all keys, the separators above them and all counts; and that every page is used once or free.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import {
-  LONG_VALUE_BYTES,
   NO_PAGE,
+  LONG_VALUE_BYTES,
   NODE_FLAG,
   NODE_HEADER_BYTES,
   overflowPageCount,
@@ -14,20 +13,39 @@ import {
   PAGE_FLAG,
   PAGE_HEADER_BYTES,
   readMeta,
+  readTree,
+  TREE_BYTES,
   u64,
-} from "./page-layout.ts";
-import type { Meta, Tree } from "./page-layout.ts";
+} from "./layout.ts";
+import type { Meta, Tree } from "./layout.ts";
+
+/** The bytes of the file: `read` fills `into` from `offsetBytes` on and returns how many bytes there were. */
+export interface PageSource {
+  read(into: Uint8Array, offsetBytes: number): number;
+  readonly sizeBytes: number;
+}
+
+/** What the file's own table holds: named tables (lmdb's openDB), or rows. */
+export type TableLayout = "tables" | "rows";
 
 export interface PageProblem {
   readonly page: number;
   readonly what: string;
 }
 
+export interface ScanReport {
+  readonly problems: readonly PageProblem[];
+  readonly pageCount: number;
+}
+
 /** Where a value lies in the file, in one run. */
-interface Place {
+export interface Place {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
 }
+
+/** Called for every entry of the tables that can be found, in key order. Without named tables, `table` is empty. */
+export type EntryVisitor = (table: string, key: Buffer, place: Place) => void;
 
 interface Node {
   readonly flags: number;
@@ -57,37 +75,36 @@ const KEY_BYTES_MAX = 1978;
 const PROBLEMS_MAX = 100; // Enough to say that a file is bad.
 const RESCANS_MAX = 5;
 
-/** Scans the file at `path`. Where a writer commits meanwhile, the scan begins again. Throws only where the file cannot be read. */
-export function scanPages(path: string): readonly PageProblem[] {
-  const fd = openSync(path, "r");
-  try {
-    for (let tries = 1; ; tries++) {
-      const scan = new PageScan(fd);
-      const problems = scan.run();
-      if (problems.length === 0 || tries === RESCANS_MAX || scan.isStill()) return problems;
-    }
-  } finally {
-    closeSync(fd);
+/** Where a writer commits meanwhile, the scan begins again. Throws only what `source` throws. */
+export function scanLmdbPages(source: PageSource, layout: TableLayout, visit?: EntryVisitor): ScanReport {
+  for (let tries = 1; ; tries++) {
+    const scan = new PageScan(source, layout, visit);
+    const report = scan.run();
+    if (report.problems.length === 0 || tries === RESCANS_MAX || scan.isStill()) return report;
   }
 }
 
 class PageScan {
-  private readonly fd: number;
+  private readonly source: PageSource;
+  private readonly layout: TableLayout;
+  private readonly visit: EntryVisitor | undefined;
   private readonly fileBytes: number;
   private readonly problems: PageProblem[] = [];
   private used = new Uint8Array(0);
   private meta: Meta | undefined;
   private pageCount = 0;
 
-  constructor(fd: number) {
-    this.fd = fd;
-    this.fileBytes = fstatSync(fd).size;
+  constructor(source: PageSource, layout: TableLayout, visit: EntryVisitor | undefined) {
+    this.source = source;
+    this.layout = layout;
+    this.visit = visit;
+    this.fileBytes = source.sizeBytes;
   }
 
-  run(): readonly PageProblem[] {
+  run(): ScanReport {
     this.meta = this.pickMeta();
     if (this.meta !== undefined) this.scanTrees(this.meta);
-    return this.problems;
+    return { problems: this.problems, pageCount: this.pageCount };
   }
 
   /** Whether nobody committed since the scan began. */
@@ -123,15 +140,28 @@ class PageScan {
     const root = meta.main.root > 1 ? this.page(meta.main.root) : undefined;
     if (root !== undefined && u64(root, 0) === meta.main.root && u64(root, 8) !== meta.txnid)
       this.report(meta.main.root, "it is not of the transaction that the meta page names");
-    this.walkTree("rows", meta.main, Buffer.compare, (node, page, number) => this.checkRow(node, page, number));
-    this.walkTree("free pages", meta.free, compareNumbers, (node, page, number) => this.markFree(node, page, number));
+    const hasRows = this.layout === "rows";
+    this.walkTree(hasRows ? "(rows)" : "(names)", meta.main, Buffer.compare, (node, page, number) => {
+      if (hasRows) this.takeEntry("", node, page, number);
+      else this.enterTable(node, page, number);
+    });
+    this.walkTree("(free)", meta.free, compareNumbers, (node, page, number) => this.markFree(node, page, number));
     const stray = this.used.indexOf(0);
     if (this.problems.length === 0 && stray >= 0) this.report(stray, "it is neither used nor free");
   }
 
-  private checkRow(node: Node, page: Buffer, number: number): void {
-    if (node.flags === NODE_FLAG.big) this.checkOverflow(node, page, number);
-    else if (node.flags !== 0) this.report(number, "it has a node of an unknown kind");
+  /** A node of the table of names holds a tree. */
+  private enterTable(node: Node, page: Buffer, number: number): void {
+    const tree = node.flags === NODE_FLAG.tree && node.number === TREE_BYTES ? readTree(page, node.valueAt, 0, 0) : undefined;
+    if (tree === undefined) return this.report(number, "it holds a table that is not one");
+    const name = node.key.toString("latin1").replaceAll("\0", "");
+    this.walkTree(name, tree, Buffer.compare, (entry, holder, at) => this.takeEntry(name, entry, holder, at));
+  }
+
+  private takeEntry(table: string, entry: Node, page: Buffer, number: number): void {
+    if (entry.flags !== 0 && entry.flags !== NODE_FLAG.big) return this.report(number, "it has a node of an unknown kind");
+    const isSound = (entry.flags & NODE_FLAG.big) === 0 || this.checkOverflow(entry, page, number);
+    if (isSound) this.visit?.(table, Buffer.from(entry.key), placeOf(entry, page, number));
   }
 
   private walkTree(name: string, tree: Tree, compare: Walk["compare"], onLeafNode: (node: Node, page: Buffer, number: number) => void): void {
@@ -231,7 +261,7 @@ class PageScan {
   private markFree(node: Node, page: Buffer, number: number): void {
     if (node.flags !== 0 && node.flags !== NODE_FLAG.big) return this.report(number, "it has a node of an unknown kind");
     const isSound = (node.flags & NODE_FLAG.big) === 0 || this.checkOverflow(node, page, number);
-    const list = isSound ? readPlace(this.fd, placeOf(node, page, number)) : undefined;
+    const list = isSound ? readPlace(this.source, placeOf(node, page, number)) : undefined;
     if (list === undefined || list.length < 8 || list.length % 8 !== 0) return this.report(number, "a list of free pages cannot be read");
     const count = u64(list, 0);
     if (!(count >= 0 && count <= list.length / 8 - 1)) return this.report(number, "a list of free pages is longer than its room");
@@ -273,7 +303,7 @@ class PageScan {
 
   private page(number: number): Buffer | undefined {
     const page = Buffer.allocUnsafe(PAGE_BYTES);
-    return readSync(this.fd, page, 0, PAGE_BYTES, number * PAGE_BYTES) === PAGE_BYTES ? page : undefined;
+    return this.source.read(page, number * PAGE_BYTES) === PAGE_BYTES ? page : undefined;
   }
 
   private report(page: number, what: string): void {
@@ -292,9 +322,9 @@ function placeOf(node: Node, page: Buffer, number: number): Place {
 }
 
 /** The bytes at a place; undefined where the file ends before. */
-function readPlace(fd: number, place: Place): Buffer | undefined {
+export function readPlace(source: PageSource, place: Place): Buffer | undefined {
   const bytes = Buffer.allocUnsafe(place.lengthBytes);
-  return readSync(fd, bytes, 0, bytes.length, place.offsetBytes) === bytes.length ? bytes : undefined;
+  return source.read(bytes, place.offsetBytes) === bytes.length ? bytes : undefined;
 }
 
 /** Keys of the free list are transaction numbers in the machine's own order of bytes. */
