@@ -9,6 +9,7 @@ import { placeAt } from "./places.ts";
 import type { PlaceAt } from "./places.ts";
 import { bytesOfFile, entryOf } from "./reading.ts";
 import { textOf, unifiedDiff } from "./text-diff.ts";
+import type { TextVersion } from "./text-diff.ts";
 import type { AsOfItem, DeletedItem, DiffItem, Entry, Operations, VersionItem } from "./types.ts";
 
 const SLICE_ITEMS = 64; // Differences that are worked out before others get their turn.
@@ -92,8 +93,8 @@ function textOfChange(before: PlaceAt, after: PlaceAt, from: Entry | undefined, 
   const textBefore = textOf(from.sizeBytes, () => bytesOfFile(before.view, { path: from.path, node: from.node as NodeId }));
   const textAfter = textOf(to.sizeBytes, () => bytesOfFile(after.view, { path: to.path, node: to.node as NodeId }));
   if (textBefore === undefined || textAfter === undefined || textBefore === textAfter) return undefined;
-  const named = (path: ByteString, { asOf }: PlaceAt): string => `${displayOf(path)}\tr${asOf.revision}`;
-  return unifiedDiff({ before: named(from.path, before), after: named(to.path, after) }, textBefore, textAfter);
+  const versionOf = (path: ByteString, text: string, { asOf }: PlaceAt): TextVersion => ({ name: displayOf(path), label: `r${asOf.revision}`, text });
+  return unifiedDiff(versionOf(from.path, textBefore, before), versionOf(to.path, textAfter, after));
 }
 
 function below(place: ByteString, path: ByteString): ByteString {

@@ -2,7 +2,7 @@
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
 
 const TEXT_BYTES_MAX = 4 << 20; // A diff that a person reads; beyond it only time and memory would be spent.
-const EDITS_MAX = 20_000; // Myers' algorithm is quadratic in the edits.
+const EDITS_MAX = 4000; // Myers' algorithm is quadratic in the edits: these take well under a second, and the host does nothing else meanwhile.
 
 /** A file's whole bytes where it may be shown as text, else undefined. */
 export function textOf(sizeBytes: number, parts: () => Iterable<Buffer>): string | undefined {
@@ -13,9 +13,16 @@ export function textOf(sizeBytes: number, parts: () => Iterable<Buffer>): string
   return text.includes("\ufffd") ? undefined : text;
 }
 
+export interface TextVersion {
+  readonly name: string;
+  /** Stands after the name in the header, as a time does elsewhere. */
+  readonly label: string;
+  readonly text: string;
+}
+
 /** undefined where the versions differ in too much for a diff to be of use. */
-export function unifiedDiff(names: { readonly before: string; readonly after: string }, before: string, after: string): string | undefined {
-  return createTwoFilesPatch(names.before, names.after, before, after, undefined, undefined, {
+export function unifiedDiff(before: TextVersion, after: TextVersion): string | undefined {
+  return createTwoFilesPatch(before.name, after.name, before.text, after.text, before.label, after.label, {
     context: 3,
     maxEditLength: EDITS_MAX,
     headerOptions: FILE_HEADERS_ONLY,
