@@ -32,7 +32,7 @@ export interface HostOptions {
   readonly capture?: Capture;
   /** Called with the open event store, before the machine is opened. */
   readonly beforeOpening?: (store: EventStore) => Promise<void>;
-  readonly onReplay: (revision: number, head: number) => void;
+  readonly onReplay: (doneEvents: number, allEvents: number) => void;
 }
 
 export class Host {

@@ -29,6 +29,7 @@ export type {
   Operations,
   ProblemItem,
   ProgressItem,
+  ReplayStatus,
   RestoreItem,
   RestoreRequest,
   RestoreSummary,

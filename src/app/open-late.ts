@@ -1,6 +1,6 @@
 /** Opens a data directory in this process. The stores and actors are loaded here and not before: most commands only ask a running instance. */
 import type { Clock, Random } from "../core/index.ts";
-import type { Operations } from "./operations/index.ts";
+import type { Operations, ReplayStatus } from "./operations/index.ts";
 
 export interface OpenRainbowOptions {
   readonly dataDirectory: string;
@@ -11,6 +11,10 @@ export interface OpenRainbowOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly random: Random;
+  /** Called when the data directory is this process's own and nothing is open yet: `operations` answers, `status` at once and the rest when it can. */
+  readonly onStarting?: (operations: Operations) => Promise<void>;
+  /** Called a few times a second while a long tail of events is replayed. */
+  readonly onReplay?: (replay: ReplayStatus) => void;
 }
 
 export interface OpenedRainbow {

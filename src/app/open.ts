@@ -21,6 +21,7 @@ import { forgetNotedRoots, readNotedRoots } from "./noted-roots.ts";
 import type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
 import { operationsOf } from "./operations/index.ts";
 import { chooseOs, openDisk, openZstd } from "./os/index.ts";
+import { Starting } from "./starting.ts";
 
 const QUOTA_SHARE = 0.2; // Of the disk, unless a policy says otherwise.
 const QUOTA_BYTES_MIN = 64 << 20;
@@ -34,6 +35,7 @@ interface Parts {
   readonly os: Os;
   readonly disk: Disk;
   readonly directory: DataDirectory;
+  readonly starting: Starting;
 }
 
 /** Opens, and with mode "protect" captures from here on. Errors name what to do; everything is closed again then. */
@@ -43,7 +45,10 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
   const { os, reason } = chooseOs();
   const directory = openDataDirectory({ path: options.dataDirectory, create: options.create, forWriting: mode === "protect", os, clock, random });
   try {
-    const parts: Parts = { os, disk: openDisk(os), directory };
+    const { machine, label } = directory.format;
+    const starting = new Starting({ clock, dataDirectory: directory.path, machine, label, version: options.version });
+    await options.onStarting?.(starting.operations);
+    const parts: Parts = { os, disk: openDisk(os), directory, starting };
     const agent = mode === "protect" ? makeCapture(parts, options) : undefined;
     const capture = agent?.capture;
     const host = new Host({ ...hostOptions(parts, options), ...(capture === undefined ? {} : { capture }) });
@@ -51,7 +56,6 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
     directory.markComplete();
     await host.capturing();
     if (capture !== undefined) await takeOverNotes(host, capture, directory.path);
-    const { machine, label } = directory.format;
     const operations = operationsOf({
       host,
       capture,
@@ -64,6 +68,7 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
       label,
       version: options.version,
     });
+    starting.open(operations);
     const warnings =
       os.lacks.length === 0 ? directory.warnings : [...directory.warnings, `without the addon these are not kept: ${os.lacks.join(", ")} (${reason})`];
     return { operations, warnings, close: () => closeAll(host, agent, directory) };
@@ -82,7 +87,7 @@ async function closeAll(host: Host, agent: Agent | undefined, directory: DataDir
   }
 }
 
-function hostOptions({ disk, directory }: Parts, options: OpenRainbowOptions): Omit<ConstructorParameters<typeof Host>[0], "capture"> {
+function hostOptions({ disk, directory, starting }: Parts, options: OpenRainbowOptions): Omit<ConstructorParameters<typeof Host>[0], "capture"> {
   const { machine, label } = directory.format;
   return {
     directory: directory.path,
@@ -94,7 +99,7 @@ function hostOptions({ disk, directory }: Parts, options: OpenRainbowOptions): O
     ...(options.mode === "repair" ? { beforeOpening: (store: EventStore) => rebuildMachine(disk, directory, store) } : {}),
     openStore: () => openLmdbEventStore({ path: join(directory.path, "events.lmdb"), create: !directory.format.complete }),
     openDig: (path, hashKey, isNew) => openMachineDig(disk, path, hashKey, isNew && !directory.format.complete ? options.random.uuid() : undefined),
-    onReplay: () => undefined,
+    onReplay: (doneEvents, allEvents) => options.onReplay?.(starting.note(doneEvents, allEvents)),
   };
 }
 

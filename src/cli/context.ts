@@ -16,7 +16,7 @@ export interface Machine {
   /** Whether it is the one that is chosen where nothing is said, by no option and no RAINBOW_DATA_DIR. */
   isDefaultDataDirectory(path: string): boolean;
   connect(dataDirectory: string): Promise<ConnectedRainbow | undefined>;
-  open(options: Pick<OpenRainbowOptions, "dataDirectory" | "mode" | "create">): Promise<OpenedRainbow>;
+  open(options: Pick<OpenRainbowOptions, "dataDirectory" | "mode" | "create" | "onStarting" | "onReplay">): Promise<OpenedRainbow>;
   /** Resolves when commands can connect; stops when `signal` aborts. */
   serve(operations: Operations, dataDirectory: string, signal: AbortSignal): Promise<{ close(): Promise<void> }>;
   installService(options: Pick<ServiceOptions, "scope" | "dataDirectory">): InstalledService;

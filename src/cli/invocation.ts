@@ -4,12 +4,21 @@ import type { Operations } from "../app/index.ts";
 import { isRainbowError, RainbowError } from "../core/index.ts";
 import { argumentBytes, shellWord } from "./format/index.ts";
 import type { Context } from "./context.ts";
+import { replayReport } from "./replay-report.ts";
 import { Report } from "./report.ts";
 
 export interface GlobalOptions {
   readonly dataDir?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
+}
+
+export interface OpenHere {
+  /** A missing data directory is made. */
+  readonly create?: boolean;
+  readonly mode?: "protect" | "read" | "repair";
+  /** Where this process opens the data directory: called once it is its own. */
+  readonly onStarting?: (operations: Operations) => Promise<void>;
 }
 
 const BUSY_WAIT_MS = 5000; // Another command may have the data directory open; most are done by then.
@@ -57,8 +66,8 @@ export class Invocation {
     throw new RainbowError("NOT_RUNNING", `no Rainbow runs on ${directory}; ${advice}`, { dataDirectory: directory });
   }
 
-  /** Operations, by whoever can give them. `create`: a missing data directory is made. Waits a little for another command to finish. */
-  async operations(options: { readonly create?: boolean; readonly mode?: "protect" | "read" | "repair" } = {}): Promise<Operations> {
+  /** Operations, by whoever can give them. Waits a little for another command to finish. */
+  async operations(options: OpenHere = {}): Promise<Operations> {
     if (this.opened !== undefined) return this.opened.operations;
     const { clock, signal } = this.context;
     const untilUs = clock.monotonicUs() + BUSY_WAIT_MS * 1000;
@@ -66,7 +75,7 @@ export class Invocation {
       const running = await this.running();
       if (running !== undefined) return running;
       try {
-        return await this.openHere(options.mode ?? "read", options.create === true);
+        return await this.openHere(options);
       } catch (error) {
         if (!isRainbowError(error, "BUSY") || clock.monotonicUs() > untilUs || signal.aborted) throw error;
         await clock.sleep(BUSY_STEP_MS, signal);
@@ -97,8 +106,15 @@ export class Invocation {
     await this.report.flush();
   }
 
-  private async openHere(mode: "protect" | "read" | "repair", create: boolean): Promise<Operations> {
-    const opened = await this.context.machine.open({ dataDirectory: this.dataDirectory, mode, create });
+  private async openHere({ mode = "read", create = false, onStarting }: OpenHere): Promise<Operations> {
+    const opened = await this.context.machine.open({
+      dataDirectory: this.dataDirectory,
+      mode,
+      create,
+      onReplay: replayReport(this.report, this.context.clock, mode === "protect"),
+      ...(onStarting === undefined ? {} : { onStarting }),
+    });
+    await this.report.progress.clear();
     this.closers.push(() => opened.close());
     this.opened = { operations: opened.operations, isRunning: false };
     for (const warning of mode === "protect" ? (opened.warnings ?? []) : []) await this.report.warn(warning); // Whoever only reads heard it from `up`.

@@ -26,8 +26,8 @@ export interface OpenMachineOptions {
   readonly quiet: boolean;
   readonly clock: Clock;
   readonly random: Random;
-  /** Replaying a long tail at start: batches done so far. */
-  readonly onReplay: (revision: Revision, head: Revision) => void;
+  /** Replaying a long tail at start: how far it is. */
+  readonly onReplay: (doneEvents: number, allEvents: number) => void;
   readonly onFailed: (cause: unknown) => void;
 }
 

@@ -97,6 +97,7 @@ async function statusOf(context: OperationsContext): Promise<StatusAnswer> {
     label: context.label,
     state: stateName(state.value as string),
     reasons: reasonsOf(state.context),
+    replay: undefined,
     source: status?.source ?? "none",
     limits: status?.limits ?? [],
     lacks: os.lacks,

@@ -123,6 +123,15 @@ export interface SnapshotEntry {
   readonly pinned: boolean;
 }
 
+/** A start on a long tail of events: how far it is. */
+export interface ReplayStatus {
+  readonly doneEvents: number;
+  readonly allEvents: number;
+  readonly eventsPerSecond: number;
+  /** undefined until the rate is known. */
+  readonly secondsLeft: number | undefined;
+}
+
 export interface StatusAnswer {
   readonly running: boolean;
   readonly pid: number;
@@ -133,6 +142,8 @@ export interface StatusAnswer {
   readonly state: "starting" | "protecting" | "degraded" | "paused" | "idle";
   /** Why degraded; empty otherwise. */
   readonly reasons: readonly string[];
+  /** While "starting", once it is known. */
+  readonly replay: ReplayStatus | undefined;
   readonly source: string;
   readonly limits: readonly string[];
   /** What this build cannot keep (no addon). */

@@ -6,5 +6,7 @@
 export { connect } from "./client.ts";
 export type { Connected } from "./client.ts";
 export { chooseSocketPath, notedSocket, noteSocket } from "./location.ts";
+export { OPERATIONS_MANIFEST } from "./manifest.ts";
+export type { Shape } from "./manifest.ts";
 export { serveOperations } from "./serve-operations.ts";
 export type { Serving } from "./server.ts";

@@ -32,11 +32,15 @@ function exitCodeOf(status: StatusAnswer): number {
 function statusLines(status: StatusAnswer, { context }: Invocation): string[] {
   const moment = (us: number, revision: number): string => `${formatMoment(us, context.zone)} (r${revision})`;
   const field = (name: string, text: string): string => `${`${name}:`.padEnd(16)}${text}`;
-  const lines = [
-    field("state", `${status.state}${status.reasons.length > 0 ? `: ${status.reasons.join("; ")}` : ""}`),
+  const identity = [
     field("data directory", status.dataDirectory),
     field("process", `${status.pid}, version ${status.version}`),
     field("machine", `${status.label} ${status.machine}`),
+  ];
+  if (status.state === "starting") return [field("state", [status.state, ...status.reasons, ...replayText(status.replay)].join("; ")), ...identity];
+  const lines = [
+    field("state", `${status.state}${status.reasons.length > 0 ? `: ${status.reasons.join("; ")}` : ""}`),
+    ...identity,
     ...status.roots.map((root, i) => field(i === 0 ? "protects" : "and", rootLine(root, true))),
   ];
   if (status.roots.length === 0) lines.push(field("protects", "nothing; 'add DIR' changes that"));
@@ -51,6 +55,13 @@ function statusLines(status: StatusAnswer, { context }: Invocation): string[] {
   for (const gap of status.gaps)
     lines.push(field("gap", `since ${formatMoment(gap.sinceUs, context.zone)}: ${gap.reason}${gap.detail === "" ? "" : `, ${gap.detail}`}`));
   return lines;
+}
+
+/** The counts stand in the reason. */
+function replayText(replay: StatusAnswer["replay"]): string[] {
+  if (replay === undefined || replay.eventsPerSecond === 0) return [];
+  const left = replay.secondsLeft === undefined ? [] : [`${formatSpan(replay.secondsLeft * 1e6)} left`];
+  return [`${formatCount(replay.eventsPerSecond)} events/s`, ...left];
 }
 
 function scanText(scan: NonNullable<StatusAnswer["scan"]>): string {

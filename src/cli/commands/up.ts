@@ -16,12 +16,16 @@ export const command: CommandFile<RootWords> = {
   declare: declareRootOptions,
   run: async (invocation, words, options) => {
     const folders = protectedFolders(invocation, wordList(words, 0));
-    const operations = await invocation.operations({ mode: "protect", create: folders.length > 0 });
-    if (invocation.isAnsweredByRunning) return handOver(invocation, operations, folders, options);
     const { machine, signal } = invocation.context;
-    const stop = new AbortController();
-    const server = await machine.serve(operations, invocation.dataDirectory, stop.signal);
-    invocation.onClose(() => server.close());
+    let server: { close(): Promise<void> } | undefined;
+    const onStarting = async (starting: Operations): Promise<void> => {
+      server = await machine.serve(starting, invocation.dataDirectory, new AbortController().signal);
+    };
+    const closeServer = async (): Promise<void> => await server?.close();
+    invocation.onClose(closeServer); // Where opening fails.
+    const operations = await invocation.operations({ mode: "protect", create: folders.length > 0, onStarting });
+    if (invocation.isAnsweredByRunning) return handOver(invocation, operations, folders, options);
+    invocation.onClose(closeServer); // Before the stores are closed: nobody is answered from closed ones.
     await addRoots(invocation, operations, folders, options);
     const roots = await operations.roots();
     if (roots.length === 0) {

@@ -23,7 +23,7 @@ export interface Line {
 export class Progress {
   private readonly line: Line;
   private readonly clock: Clock;
-  private readonly samples: { readonly atUs: number; readonly bytes: number }[] = [];
+  private readonly samples: { readonly atUs: number; readonly bytes: number; readonly count: number }[] = [];
   private phase = "";
   private isShown = false;
   private shownUs = Number.NEGATIVE_INFINITY;
@@ -40,10 +40,10 @@ export class Progress {
     if (step.phase === this.phase && nowUs - this.shownUs < REPORT_US) return;
     this.phase = step.phase;
     this.shownUs = nowUs;
-    this.samples.push({ atUs: nowUs, bytes: step.doneBytes });
+    this.samples.push({ atUs: nowUs, bytes: step.doneBytes, count: step.doneCount });
     while (this.samples.length > 2 && nowUs - (this.samples[0]?.atUs ?? nowUs) > RATE_SPAN_US) this.samples.shift();
     this.isShown = true;
-    await this.line.write(`\r${progressText(step, this.bytesPerSecond()).slice(0, Math.max(20, this.line.columnCount - 1))}\x1b[K`);
+    await this.line.write(`\r${progressText(step, this.rate("bytes"), this.rate("count")).slice(0, Math.max(20, this.line.columnCount - 1))}\x1b[K`);
   }
 
   /** Takes the line away; whatever is printed next starts at its place. */
@@ -53,15 +53,15 @@ export class Progress {
     this.shownUs = Number.NEGATIVE_INFINITY;
   }
 
-  private bytesPerSecond(): number {
+  private rate(of: "bytes" | "count"): number {
     const [first, last] = [this.samples[0], this.samples.at(-1)];
     if (first === undefined || last === undefined || last.atUs === first.atUs) return 0;
-    return Math.max(0, (last.bytes - first.bytes) / ((last.atUs - first.atUs) / 1e6));
+    return Math.max(0, (last[of] - first[of]) / ((last.atUs - first.atUs) / 1e6));
   }
 }
 
-/** `initial backup: 1,234 of 5,678 · 1.2 GiB of 3.4 GiB (35 %) · 120.0 MiB/s · 19 s left`. */
-export function progressText(step: Step, bytesPerSecond: number): string {
+/** `initial backup: 1,234 of 5,678 · 1.2 GiB of 3.4 GiB (35 %) · 120.0 MiB/s · 19 s left`; where no bytes are told, the rate is that of the count. */
+export function progressText(step: Step, bytesPerSecond: number, countPerSecond = 0): string {
   const parts: string[] = [];
   if (step.doneCount > 0 || step.allCount > 0)
     parts.push(step.allCount > 0 ? `${formatCount(step.doneCount)} of ${formatCount(step.allCount)}` : formatCount(step.doneCount));
@@ -71,6 +71,10 @@ export function progressText(step: Step, bytesPerSecond: number): string {
   if (bytesPerSecond > 0) {
     parts.push(`${formatBytes(Math.round(bytesPerSecond))}/s`);
     if (step.allBytes > step.doneBytes) parts.push(`${formatSpan(((step.allBytes - step.doneBytes) / bytesPerSecond) * 1e6)} left`);
+  }
+  if (bytesPerSecond === 0 && step.doneBytes === 0 && countPerSecond > 0) {
+    parts.push(`${formatCount(Math.round(countPerSecond))}/s`);
+    if (step.allCount > step.doneCount) parts.push(`${formatSpan(((step.allCount - step.doneCount) / countPerSecond) * 1e6)} left`);
   }
   return `${step.phase}: ${parts.join(" · ") || "…"}`;
 }

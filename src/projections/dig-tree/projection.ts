@@ -123,8 +123,8 @@ export class DigTreeProjection {
 
   // Following.
 
-  /** Applies everything that is in the stream now. */
-  async catchUp(onProgress?: (revision: Revision, head: Revision) => void): Promise<void> {
+  /** Applies everything that is in the stream now. `onProgress` is told every so often how many of the missing events are in. */
+  async catchUp(onProgress?: (doneEvents: number, allEvents: number) => void): Promise<void> {
     const { headRevision: head } = await this.store.info(this.stream);
     if (head <= this.at) return;
     const from = this.at;
@@ -198,14 +198,14 @@ export class DigTreeProjection {
     }
   }
 
-  private async reportWhile(work: Promise<void>, from: Revision, head: Revision, onProgress: (revision: Revision, head: Revision) => void): Promise<void> {
+  private async reportWhile(work: Promise<void>, from: Revision, head: Revision, onProgress: (doneEvents: number, allEvents: number) => void): Promise<void> {
     const ended = work.then(
       () => true,
       () => true,
     );
     let last = from;
     while (!(await Promise.race([ended, this.clock.sleep(250).then(() => false)]))) {
-      if (this.at !== last) onProgress(this.at, head);
+      if (this.at !== last) onProgress(this.at - from, head - from);
       last = this.at;
     }
   }

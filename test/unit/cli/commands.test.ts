@@ -351,6 +351,34 @@ test("up says where the data lies, what it protects, and the initial backup's re
   assert.match(answer.stderr, /stopping/);
 });
 
+test("up says how far the replay of a long tail is: an object a second with --json, a line on a terminal, nothing otherwise", async () => {
+  const opened: Partial<Operations> = { roots: async () => [root(PROTECTED)], status: async () => statusAnswer(), flush: () => new Promise(() => undefined) };
+  const served: Operations[] = [];
+  const machine: Fake["machine"] = {
+    open: async ({ onReplay, onStarting }) => {
+      await onStarting?.(opened as Operations);
+      assert.is(served.length, 1);
+      for (const doneEvents of [100, 200]) onReplay?.({ doneEvents, allEvents: 900, eventsPerSecond: 50, secondsLeft: 14 });
+      return { operations: opened as Operations, close: async () => undefined };
+    },
+    serve: async (operations) => (served.push(operations), { close: async () => void served.pop() }),
+  };
+  const answer = await rainbow(["up", "--json"], { machine, sleepsUntilInterrupt: 1 });
+  assert.is(answer.stdout.split("\n")[0], '{"type":"replaying","doneEvents":100,"allEvents":900,"eventsPerSecond":50,"secondsLeft":14}');
+  assert.is(answer.stdout.match(/replaying/g)?.length, 1);
+  assert.is(served.length, 0);
+  assert.match((await rainbow(["up"], { machine, sleepsUntilInterrupt: 1, isTerminal: true })).stderr, /\rreplaying events: 100 of 900/);
+  assert.not.match((await rainbow(["up"], { machine, sleepsUntilInterrupt: 1 })).stderr, /replaying/);
+});
+
+test("status of a Rainbow that is starting says how far it is, and that nothing is protected yet", async () => {
+  const replay = { doneEvents: 1, allEvents: 9, eventsPerSecond: 4000, secondsLeft: 3 };
+  const status = async (): Promise<ReturnType<typeof statusAnswer>> => statusAnswer({ state: "starting", reasons: ["it has replayed 1 of 9 events"], replay });
+  const answer = await rainbow(["status"], { isRunning: true, operations: { status } });
+  assert.is(answer.exitCode, 11);
+  assert.match(answer.stdout, /^state: +starting; it has replayed 1 of 9 events; 4,000 events\/s; 3\.0 s left\n/);
+});
+
 test("up hands its folders to the instance that runs, and is busy without any", async () => {
   const added: string[] = [];
   const operations: Partial<Operations> = { status: async () => statusAnswer(), addRoot: async ({ path }) => (added.push(path), root(path)) };

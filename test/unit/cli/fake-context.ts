@@ -67,6 +67,7 @@ export function statusAnswer(more: Partial<StatusAnswer> = {}): StatusAnswer {
     label: "box",
     state: "protecting",
     reasons: [],
+    replay: undefined,
     source: "watch",
     limits: [],
     lacks: [],

@@ -99,6 +99,7 @@ test("progress says how far, how fast and how long, on a terminal and not more t
     progressText({ phase: "restore", doneBytes: 2 ** 20, allBytes: 3 * 2 ** 20, doneCount: 10, allCount: 30 }, 2 ** 20),
     "restore: 10 of 30 · 1.0 MiB of 3.0 MiB (33 %) · 1.0 MiB/s · 2.0 s left",
   );
+  assert.is(progressText({ phase: "replay", doneBytes: 0, allBytes: 0, doneCount: 10, allCount: 30 }, 0, 5), "replay: 10 of 30 · 5/s · 4.0 s left");
   let nowUs = 0;
   const written: string[] = [];
   const line = { isTerminal: true, columnCount: 80, write: async (text: string) => void written.push(text) };

@@ -3,7 +3,16 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isRainbowError, MACHINE_NODE, nodeIdOf } from "../../../src/core/index.ts";
 import type { Attributes, ByteString, Change, Epoch, GapReason, NodeId, NodeKind, Revision, TimeUs } from "../../../src/core/index.ts";
-import { deletionsBelow, diffTrees, gapsTouching, largestFolders, logOfPath, namedChunks, resolvePath } from "../../../src/projections/index.ts";
+import {
+  deletionsBelow,
+  diffTrees,
+  DigTreeProjection,
+  gapsTouching,
+  largestFolders,
+  logOfPath,
+  namedChunks,
+  resolvePath,
+} from "../../../src/projections/index.ts";
 import type { View } from "../../../src/projections/index.ts";
 import { ProjectedMachine, STREAM } from "../../support/projected-machine.ts";
 
@@ -313,6 +322,25 @@ test("a stream that lost its end, or another one, makes the trees worthless, and
   );
   view.close();
   await other.close();
+});
+
+test("catching up tells how many of the missing events are in", async () => {
+  const machine = await Machine.make();
+  const { inner } = machine;
+  for (let i = 0; i < 50; i++) await machine.batch(created(id(100 + i), DATA, `f${i}`));
+  const { headRevision } = await inner.store.info(STREAM);
+  let us = 0;
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const clock = { now: () => 0 as TimeUs, monotonicUs: () => (us += 20_000), sleep: turn };
+  const fresh = await DigTreeProjection.open({ store: inner.store, stream: STREAM, dig: inner.dig, clock });
+  const told: number[][] = [];
+  await fresh.catchUp((...counts) => told.push(counts));
+  assert.ok(told.length > 1, "told more than once");
+  assert.ok(
+    told.every(([done = 0, all]) => done > 0 && done <= headRevision + 1 && all === headRevision + 1),
+    JSON.stringify(told),
+  );
+  await inner.close();
 });
 
 test("a machine with snapshots, policy and roots has them at every instant and after it is opened again", async () => {
