@@ -134,6 +134,7 @@ class Run {
   async compareChunks(): Promise<void> {
     this.machine.refusedTrees = 0;
     await this.machine.projection.catchUp();
+    await this.machine.projection.buildTree().catch(onlyFull); // One that was refused a moment ago may still be under way.
     await this.machine.projection.buildTree();
     const live = this.naive.liveChunks();
     for (const chunk of this.plains.keys()) {
