@@ -33,6 +33,7 @@ export type {
   RestoreItem,
   RestoreRequest,
   RestoreSummary,
+  SalvagedItem,
   RootOptions,
   RootStatus,
   ScanProgress,

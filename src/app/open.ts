@@ -17,6 +17,8 @@ import { openDataDirectory } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { Host } from "./host.ts";
 import { rebuildMachine } from "./rebuild-machine.ts";
+import { EVENTS_FILE, mendEvents } from "./mend-events.ts";
+import type { SalvagedEvents } from "./mend-events.ts";
 import { forgetNotedRoots, readNotedRoots } from "./noted-roots.ts";
 import type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
 import { operationsOf } from "./operations/index.ts";
@@ -51,7 +53,9 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
     const parts: Parts = { os, disk: openDisk(os), directory, starting };
     const agent = mode === "protect" ? makeCapture(parts, options) : undefined;
     const capture = agent?.capture;
-    const host = new Host({ ...hostOptions(parts, options), ...(capture === undefined ? {} : { capture }) });
+    let salvaged: SalvagedEvents | undefined;
+    const mend = async (): Promise<void> => void (salvaged = mode === "repair" ? await mendEvents(directory) : undefined);
+    const host = new Host({ ...hostOptions(parts, options, mend), ...(capture === undefined ? {} : { capture }) });
     await host.start();
     directory.markComplete();
     await host.capturing();
@@ -60,6 +64,7 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
       host,
       capture,
       isRepairing: mode === "repair",
+      salvaged,
       os,
       disk: parts.disk,
       clock,
@@ -87,7 +92,11 @@ async function closeAll(host: Host, agent: Agent | undefined, directory: DataDir
   }
 }
 
-function hostOptions({ disk, directory, starting }: Parts, options: OpenRainbowOptions): Omit<ConstructorParameters<typeof Host>[0], "capture"> {
+function hostOptions(
+  { disk, directory, starting }: Parts,
+  options: OpenRainbowOptions,
+  mend: () => Promise<void>,
+): Omit<ConstructorParameters<typeof Host>[0], "capture"> {
   const { machine, label } = directory.format;
   return {
     directory: directory.path,
@@ -97,7 +106,10 @@ function hostOptions({ disk, directory, starting }: Parts, options: OpenRainbowO
     clock: options.clock,
     random: options.random,
     ...(options.mode === "repair" ? { beforeOpening: (store: EventStore) => rebuildMachine(disk, directory, store) } : {}),
-    openStore: () => openLmdbEventStore({ path: join(directory.path, "events.lmdb"), create: !directory.format.complete }),
+    openStore: async () => {
+      await mend();
+      return await openLmdbEventStore({ path: join(directory.path, EVENTS_FILE), create: !directory.format.complete });
+    },
     openDig: (path, hashKey, isNew) => openMachineDig(disk, path, hashKey, isNew && !directory.format.complete ? options.random.uuid() : undefined),
     onReplay: (doneEvents, allEvents) => options.onReplay?.(starting.note(doneEvents, allEvents)),
   };

@@ -38,7 +38,7 @@ export { ERRORS, EXIT, isRainbowError, RainbowError } from "./errors.ts";
 export type { ErrorCode, Facts } from "./errors.ts";
 export { decodeStat, encodeListing, encodeStat, listingCount, listingErrno, listingName, listingRecordAt, listingStat } from "./listing.ts";
 export type { ListingEntry } from "./listing.ts";
-export { isFreshMeta, LMDB_PAGE_BYTES, readPlace, scanLmdbPages } from "./lmdb-pages/index.ts";
+export { isFreshMeta, LMDB_PAGE_BYTES, readPlace, scanLmdbPages, scatteredEntries } from "./lmdb-pages/index.ts";
 export type { EntryVisitor, PageProblem, PageSource, Place, ScanReport } from "./lmdb-pages/index.ts";
 export { LISTING_HEADER_BYTES, NODE_KINDS, OsError, SMALL_FILE_CHANGED, SMALL_FILE_NO_ROOM, STAT_RECORD_BYTES, WATCH } from "./os.ts";
 export type { FilesystemInfo, NodeKind, Os, SmallFiles, Stat, Watcher, WatchEvent, Xattr } from "./os.ts";

@@ -7,7 +7,7 @@ import { DigTreeProjection } from "../../projections/index.ts";
 import type { OperationsContext } from "./context.ts";
 import { readableEvents } from "./events.ts";
 import { mendFromLiveFiles } from "./mending.ts";
-import type { Operations, ProblemItem, ProgressItem } from "./types.ts";
+import type { Operations, ProblemItem, ProgressItem, SalvagedItem } from "./types.ts";
 
 const PROGRESS_MS = 250;
 
@@ -72,9 +72,11 @@ async function* replayAnew({ host, capture, clock }: OperationsContext, queue: P
   }
 }
 
-/** The control file was rebuilt when the stores were opened for this; what is left is to store bad chunks anew. */
-async function* repair(context: OperationsContext): AsyncGenerator<ProgressItem | ProblemItem> {
+/** Damaged events were salvaged and the control file was rebuilt when the stores were opened for this; what is left is to store bad chunks anew. */
+async function* repair(context: OperationsContext): AsyncGenerator<ProgressItem | ProblemItem | SalvagedItem> {
+  const { salvaged, host } = context;
   if (!context.isRepairing) throw new RainbowError("BUSY", "a running Rainbow holds the stores: stop it first, then repair");
+  if (salvaged !== undefined) yield { type: "salvaged", ...salvaged, savedTimeUs: await host.opened().projection.timeOf(salvaged.savedRevision) };
   yield* mendFromLiveFiles(context);
   yield* check(context, true);
 }

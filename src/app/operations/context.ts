@@ -2,6 +2,7 @@
 import type { Capture } from "../../capture/index.ts";
 import type { Clock, Disk, Os } from "../../core/index.ts";
 import type { Host } from "../host.ts";
+import type { SalvagedEvents } from "../mend-events.ts";
 
 export interface OperationsContext {
   readonly host: Host;
@@ -9,6 +10,8 @@ export interface OperationsContext {
   readonly capture: Capture | undefined;
   /** The data directory was opened to be repaired: its control file was rebuilt, and nothing else uses it. */
   readonly isRepairing: boolean;
+  /** What became of a damaged event store, where it was one. */
+  readonly salvaged: SalvagedEvents | undefined;
   readonly os: Os;
   readonly disk: Disk;
   readonly clock: Clock;

@@ -19,6 +19,7 @@ export type {
   RestoreItem,
   RestoreRequest,
   RestoreSummary,
+  SalvagedItem,
   SnapshotEntry,
   StatusAnswer,
   VersionItem,

@@ -108,6 +108,18 @@ export interface ProblemItem {
   readonly where: string;
   readonly paths: readonly ByteString[];
 }
+/** A damaged event store was made anew of what is sound in it; the damaged one is kept. */
+export interface SalvagedItem {
+  readonly type: "salvaged";
+  /** What is damaged, and where. */
+  readonly damage: string;
+  /** The last event that was saved, and its agent time. */
+  readonly savedRevision: number;
+  readonly savedTimeUs: number;
+  /** How many events came after it, as far as the damaged store tells. */
+  readonly lostEventCount: number;
+  readonly keptPath: string;
+}
 export interface EventItem {
   readonly type: "event";
   readonly revision: number;
@@ -236,7 +248,7 @@ export interface Operations {
   why(request: { readonly path: ByteString }): Promise<LeftOut | undefined>;
   check(request: { readonly readData: boolean }, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem>;
   /** Refused with BUSY while an `up` runs. */
-  repair(request: Record<never, never>, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem>;
+  repair(request: Record<never, never>, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem | SalvagedItem>;
   /** Rebuilds the projections beside the live ones and compares; a difference is a problem. */
   replay(request: { readonly verify: boolean }, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem>;
   /** Readable events from `from` on; with `follow` it goes on with new ones. */

@@ -122,11 +122,15 @@ export function openFile(path: string, options: { readonly readOnly: boolean; re
   if (isThere) {
     const problem = scanFile(path).problems[0];
     if (problem !== undefined)
-      throw new RainbowError("STORE_CORRUPT", `the event store ${path} is damaged at page ${problem.page}: ${problem.what}`, {
-        path,
-        page: problem.page,
-        what: problem.what,
-      });
+      throw new RainbowError(
+        "STORE_CORRUPT",
+        `the event store ${path} is damaged at page ${problem.page}: ${problem.what}; \`rainbow repair\` saves what is sound`,
+        {
+          path,
+          page: problem.page,
+          what: problem.what,
+        },
+      );
   }
   return new LmdbFile(path, options);
 }

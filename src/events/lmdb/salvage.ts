@@ -1,21 +1,26 @@
 /**
  * What a damaged event store can still answer: its sound rows, copied into a new file, each stream up to its first damaged or missing
  * row. Revisions and positions stay. The damaged file is only read, page by page, never mapped; both files are the caller's to keep.
+ * Where a page of the trees is damaged, rows that nothing leads to any more are taken from wherever they lie, if they follow by hash.
  */
 import { existsSync } from "node:fs";
-import { RainbowError, readPlace, scanLmdbPages } from "../../core/index.ts";
+import { RainbowError } from "../../core/index.ts";
 import type { PageProblem, PageSource, Place, Position, Revision } from "../../core/index.ts";
+import { batchHash, START_HASH } from "../chain.ts";
+import { decodeEvent } from "../codec.ts";
+import type { StoredEvent } from "../event-store.ts";
 import { LmdbFile } from "./file.ts";
 import type { Write } from "./file.ts";
-import { decodeStore, decodeStream, encodeStore, encodeStream, indexKey, rowKey, STORE_KEY, streamKey } from "./keys.ts";
+import { encodeStore, encodeStream, indexKey, rowKey, STORE_KEY, streamKey } from "./keys.ts";
 import type { StreamRecord } from "./keys.ts";
 import { openPages } from "./pages.ts";
-import { decodeEvents, decodeHead, withStreamId } from "./row.ts";
-import type { RowHead } from "./row.ts";
+import { withStreamId } from "./row.ts";
+import { findRows, soundRow } from "./salvage-find.ts";
+import type { FoundRows } from "./salvage-find.ts";
 
 export interface SalvagedStream {
   readonly stream: string;
-  /** Where it ended. */
+  /** Where it ended, as far as the file tells. */
   readonly headRevision: Revision;
   /** The last revision that was saved. */
   readonly savedRevision: Revision;
@@ -33,15 +38,9 @@ interface Saving {
   readonly newId: number;
   /** First revision not saved. */
   next: number;
-  hasRows: boolean;
+  /** The events of the last row; none before the first. */
+  last: readonly StoredEvent[];
   isBroken: boolean;
-}
-
-interface Found {
-  readonly problems: readonly PageProblem[];
-  readonly rows: readonly Place[];
-  readonly streams: ReadonlyMap<number, Saving>;
-  nextPosition: number;
 }
 
 const COMMIT_BYTES = 8 << 20;
@@ -51,94 +50,100 @@ export async function salvageLmdbEventStore(path: string, target: string): Promi
   if (existsSync(target)) throw new RainbowError("TARGET_REFUSED", `${target} exists: a salvage writes a new file`, { path: target });
   const pages = openPages(path);
   try {
-    const found = find(pages);
+    const found = findRows(pages);
     if (found.streams.size === 0)
       throw new RainbowError("STORE_CORRUPT", `nothing can be saved of the event store ${path}: its streams cannot be read`, { path });
     const file = new LmdbFile(target, { readOnly: false });
     try {
-      await copy(pages, found, file);
+      return { problems: found.problems, streams: await new Salvage(pages, found, file).copy() };
     } finally {
       await file.close();
     }
-    const streams = [...found.streams.values()].map(({ name, record, next }) => ({
-      stream: name,
-      headRevision: record.head,
-      savedRevision: (next - 1) as Revision,
-    }));
-    return { problems: found.problems, streams };
   } finally {
     pages.close();
   }
 }
 
-/** Places of all rows in order of position, and all streams whose records are sound. */
-function find(pages: PageSource): Found {
-  const rows: Place[] = [];
-  const streams = new Map<number, Saving>();
-  let nextPosition = 1;
-  const { problems } = scanLmdbPages(pages, "tables", (table, key, place) => {
-    if (table === "rows") rows.push(place);
-    const bytes = table === "streams" ? readPlace(pages, place) : undefined;
-    if (bytes === undefined) return;
-    if (key.equals(STORE_KEY)) {
-      nextPosition = decodeStore(bytes)?.nextPosition ?? 1;
-      return;
+class Salvage {
+  private readonly pages: PageSource;
+  private readonly found: FoundRows;
+  private readonly file: LmdbFile;
+  private readonly saving = new Map<number, Saving>();
+  private nextPosition: number;
+  private writes: Write[] = [];
+  private byteCount = 0;
+
+  constructor(pages: PageSource, found: FoundRows, file: LmdbFile) {
+    this.pages = pages;
+    this.found = found;
+    this.file = file;
+    this.nextPosition = found.nextPosition;
+    for (const [name, record] of found.streams)
+      this.saving.set(record.id, { name, record, newId: this.saving.size + 1, next: record.truncatedBefore, last: [], isBroken: false });
+  }
+
+  async copy(): Promise<SalvagedStream[]> {
+    for (const place of this.found.rows) await this.take(place);
+    for (const saving of this.saving.values()) await this.fill(saving, Number.POSITIVE_INFINITY);
+    for (const { name, record, newId, next } of this.saving.values())
+      this.writes.push({ table: "streams", key: streamKey(name), value: encodeStream(name, { ...record, id: newId, head: (next - 1) as Revision }) });
+    const store = { nextStreamId: this.saving.size + 1, nextPosition: this.nextPosition as Position };
+    this.writes.push({ table: "streams", key: STORE_KEY, value: encodeStore(store) });
+    await this.flush();
+    return [...this.saving.values()].map(({ name, record, next }) => {
+      const savedRevision = (next - 1) as Revision;
+      return { stream: name, savedRevision, headRevision: Math.max(record.head, savedRevision) as Revision };
+    });
+  }
+
+  /** A row that the trees lead to; what is missing before it is looked for elsewhere. Rows that a truncation has passed are left behind. */
+  private async take(place: Place): Promise<void> {
+    const row = soundRow(this.pages, place);
+    const saving = row === undefined ? undefined : this.saving.get(row.head.streamId);
+    if (row === undefined || saving === undefined || row.head.last < saving.record.truncatedBefore) return;
+    if (saving.last.length === 0 ? row.head.first > saving.next : row.head.first !== saving.next) await this.fill(saving, row.head.first);
+    const follows = saving.last.length === 0 ? row.head.first <= saving.next : row.head.first === saving.next;
+    if (!follows || linkOf(saving, row.events) === "other") saving.isBroken = true;
+    if (!saving.isBroken) await this.save(saving, row);
+  }
+
+  /** Goes on with scattered rows as long as one follows by its hash, up to the revision `before`. */
+  private async fill(saving: Saving, before: number): Promise<void> {
+    while (!saving.isBroken && saving.next < before) {
+      const rows = this.found.scatteredRows(saving.record.id, saving.next).flatMap((place) => soundRow(this.pages, place) ?? []);
+      const row = rows.find((each) => linkOf(saving, each.events) === "linked");
+      if (row === undefined) return;
+      await this.save(saving, row);
     }
-    const decoded = decodeStream(key, bytes);
-    if (decoded === undefined) return;
-    const newId = streams.get(decoded.record.id)?.newId ?? streams.size + 1;
-    streams.set(decoded.record.id, { ...decoded, newId, next: decoded.record.truncatedBefore, hasRows: false, isBroken: false });
-  });
-  return { problems, rows, streams, nextPosition };
-}
+  }
 
-async function copy(pages: PageSource, found: Found, file: LmdbFile): Promise<void> {
-  let writes: Write[] = [];
-  let byteCount = 0;
-  const flush = async (): Promise<void> => {
-    const proof = writes.at(-1);
-    if (proof !== undefined) await file.commit(writes, proof);
-    writes = [];
-    byteCount = 0;
-  };
-  for (const place of found.rows) {
-    const row = readPlace(pages, place);
-    const head = row === undefined ? undefined : soundHead(row);
-    const saving = head === undefined ? undefined : found.streams.get(head.streamId);
-    if (row === undefined || head === undefined || saving === undefined || !isNext(saving, head)) continue;
+  private async save(saving: Saving, { head, bytes, events }: NonNullable<ReturnType<typeof soundRow>>): Promise<void> {
     saving.next = head.last + 1;
-    saving.hasRows = true;
-    found.nextPosition = Math.max(found.nextPosition, head.lastPosition + 1);
-    writes.push({ table: "rows", key: rowKey(head.lastPosition), value: withStreamId(row, saving.newId) });
-    writes.push({ table: "index", key: indexKey(saving.newId, head.last), value: rowKey(head.lastPosition) });
-    byteCount += row.length;
-    if (byteCount >= COMMIT_BYTES) await flush();
+    saving.last = events;
+    this.nextPosition = Math.max(this.nextPosition, head.lastPosition + 1);
+    this.writes.push({ table: "rows", key: rowKey(head.lastPosition), value: withStreamId(bytes, saving.newId) });
+    this.writes.push({ table: "index", key: indexKey(saving.newId, head.last), value: rowKey(head.lastPosition) });
+    this.byteCount += bytes.length;
+    if (this.byteCount >= COMMIT_BYTES) await this.flush();
   }
-  for (const { name, record, newId, next } of found.streams.values()) {
-    const head = (next - 1) as Revision;
-    writes.push({ table: "streams", key: streamKey(name), value: encodeStream(name, { ...record, id: newId, head }) });
+
+  private async flush(): Promise<void> {
+    const proof = this.writes.at(-1);
+    if (proof !== undefined) await this.file.commit(this.writes, proof);
+    this.writes = [];
+    this.byteCount = 0;
   }
-  const store = { nextStreamId: found.streams.size + 1, nextPosition: found.nextPosition as Position };
-  writes.push({ table: "streams", key: STORE_KEY, value: encodeStore(store) });
-  await flush();
 }
 
-/** The head of a row all of whose events are sound, or undefined. */
-function soundHead(row: Buffer): RowHead | undefined {
-  const fail = (why: string): Error => new RainbowError("EVENT_CORRUPT", why);
+/** Whether a row is the batch that came after what was saved: then it names the hash of that. */
+function linkOf(saving: Saving, events: readonly StoredEvent[]): "linked" | "other" | "unknown" {
+  if (saving.last.length === 0 && saving.next > 0) return "unknown"; // What it follows was truncated.
+  const before = saving.last.length === 0 ? START_HASH : batchHash(saving.last);
+  const end = events.at(-1);
   try {
-    const head = decodeHead(row, fail);
-    decodeEvents(row, head, "", fail);
-    return head;
+    const previousHash = end === undefined ? undefined : decodeEvent(end).metadata.batchEnd?.previousHash;
+    return previousHash === undefined ? "unknown" : previousHash.equals(before) ? "linked" : "other";
   } catch {
-    return undefined; // That it is missing shows at the stream's next row, and at its end.
+    return "unknown"; // No batch of a machine: it names no hash.
   }
-}
-
-/** Whether the row follows what was saved of its stream; rows that a truncation has passed are left behind. */
-function isNext(saving: Saving, head: RowHead): boolean {
-  if (saving.isBroken || head.last < saving.record.truncatedBefore || head.last > saving.record.head) return false;
-  const follows = saving.hasRows ? head.first === saving.next : head.first <= saving.next;
-  if (!follows) saving.isBroken = true;
-  return follows;
 }
