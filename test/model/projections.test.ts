@@ -58,7 +58,6 @@ class Run {
 
   async startEpoch(): Promise<void> {
     await this.machine.startEpoch();
-    this.naive.epochStarted();
   }
 
   async batch(): Promise<void> {

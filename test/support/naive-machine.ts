@@ -48,11 +48,6 @@ export class NaiveMachine {
     return { nodes: new Map(this.nodes), names: new Map(this.names) };
   }
 
-  /** An agent started: what was staged goes. */
-  epochStarted(): void {
-    for (const node of this.nodes.values()) this.put({ ...node, staged: undefined });
-  }
-
   /** Extents name real chunk numbers. */
   apply(change: Change): void {
     switch (change.type) {

@@ -6,7 +6,7 @@ import { MACHINE_NODE } from "../../core/index.ts";
 import type { ByteString, NodeCreated, NodeId, NodeLinked, NodeRenamed, NodeUnlinked, Revision, TimeUs } from "../../core/index.ts";
 import type { EventMetadata, MachineEvent, Recorded } from "../../events/index.ts";
 import type { NodeName } from "../view.ts";
-import { applyAttributes, applyClone, applyExtents, applySize, applyZeros, dropContent, dropStaged, ignore, settle, startPass } from "./content.ts";
+import { applyAttributes, applyClone, applyExtents, applySize, applyZeros, dropContent, ignore, settle, startPass } from "./content.ts";
 import { closedGapKey, decodeGap, encodeFact, encodeGap, openGapKey, POLICY_KEY, purgeKey, rootKey, snapshotKey, stretchKey } from "./control.ts";
 import type { LateChange, State } from "./state.ts";
 import type { StoredNode } from "./values.ts";
@@ -69,12 +69,6 @@ function applyToMachine(state: State, event: MachineFact, revision: Revision): v
         nextChunk: Math.max(state.times.nextChunk, event.first + event.chunks.length),
         payloadBytes: event.chunks.reduce((sum, chunk) => sum + chunk.lengthBytes, state.times.payloadBytes),
       });
-    case "EpochStarted":
-      for (const node of state.bracketNodes()) {
-        const record = state.node(node);
-        if (record !== undefined) dropStaged(state, record);
-      }
-      return;
     case "RootProtected": {
       const { type: _, ...root } = event;
       return state.setControl(rootKey(event.root), encodeFact(root));
@@ -98,6 +92,7 @@ function applyToMachine(state: State, event: MachineFact, revision: Revision): v
       return state.setControl(POLICY_KEY, encodeFact(event.policy));
     case "PathPurged":
       return state.setControl(purgeKey(revision), encodeFact({ path: event.path, revision }));
+    case "EpochStarted": // What is staged stays: the agent knows what the host has of a pass, and goes on with it in the next session.
     case "ClockStepped": // Batches' own times say it.
     case "ReconcileFinished":
     case "MachineEnrolled":

@@ -164,10 +164,6 @@ export class State {
     return this.brackets.get(node);
   }
 
-  bracketNodes(): NodeId[] {
-    return [...this.brackets.keys()];
-  }
-
   control(key: ByteString): Buffer | undefined {
     for (let i = this.layers.length - 1; i >= 0; i--) {
       const value = this.layers[i]!.control.get(key);

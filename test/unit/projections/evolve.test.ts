@@ -181,13 +181,13 @@ test("a new file is hidden until its first pass is settled", () => {
   assert.equal([it.names(ROOT), it.state.node(A)?.hidden], [["x"], false]);
 });
 
-test("a new epoch drops what was staged, and its references", () => {
+test("what was staged outlives the session, whose agent goes on with it in the next one", () => {
   const it = given()
     .batch(created(A, ROOT, "x"), written(A, 0, 100, 1))
     .batch({ type: "PassStarted", node: A }, written(A, 0, 100, 2));
   assert.is(it.counts.live(2), 1);
   it.batch({ type: "EpochStarted", epoch: 2 as Epoch }).batch(settled(A));
-  assert.equal([it.extents(A), it.counts.live(1), it.counts.live(2)], [[[0, 100, 1, 0]], 1, 0]);
+  assert.equal([it.extents(A), it.counts.live(1), it.counts.live(2)], [[[0, 100, 2, 0]], 0, 1]);
 });
 
 test("a chunk dies at the batch end at which its last reference went, and lives again when it is named again", () => {
