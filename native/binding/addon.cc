@@ -10,6 +10,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   rainbow::export_name_calls(env, exports);
   rainbow::export_listing_calls(env, exports);
   rainbow::export_watcher(env, exports);
+  rainbow::export_xxh3_calls(env, exports);
   rainbow::export_zstd_calls(env, exports);
   return exports;
 }

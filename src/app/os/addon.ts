@@ -49,6 +49,12 @@ export interface Addon {
   /** Compressed size, 0 where it does not fit. Absent, both, where the running Node shows no zstd. */
   zstdCompress?(from: Uint8Array, into: Uint8Array, level: number): Status;
   zstdDecompress?(from: Uint8Array, into: Uint8Array): Status;
+  /** A state's size; `state` is an aligned Uint8Array of that size. */
+  xxh3StateBytes(): number;
+  xxh3Start(state: Uint8Array, seed: number): Status;
+  xxh3Update(state: Uint8Array, bytes: Uint8Array): Status;
+  /** `into`: 8 or 16 bytes. */
+  xxh3Finish(state: Uint8Array, into: Uint8Array): Status;
   openWatch(): Status;
   readonly Watcher: new (fd: number) => AddonWatcher;
 }
