@@ -3,6 +3,8 @@
  * a strong one with the session's seed. PROTOCOL.md "Requests". The blocks need not lie side by side in any one file.
  */
 import { assert, ByteWriter } from "../core/index.ts";
+import { COMPAT } from "./agreement.ts";
+import type { Agreement } from "./agreement.ts";
 import { DIGEST_BYTES } from "./digests/index.ts";
 import type { BlockSeed, DigestName, Digests } from "./digests/index.ts";
 import { BLOCK_BYTES_MAX } from "./limits.ts";
@@ -49,13 +51,14 @@ export class BlockSums {
   private readonly sums = new ByteWriter();
   private blockCount = 0;
 
-  constructor(digests: Digests, digest: DigestName, seed: BlockSeed, blockBytes: number) {
+  /** The sums are good for sessions with the same digest, seed and order of seed and content. */
+  constructor(digests: Digests, agreement: Pick<Agreement, "digest" | "seed" | "compat">, blockBytes: number) {
     assert(blockBytes > 0 && blockBytes <= BLOCK_BYTES_MAX, "the server takes blocks of that length");
     this.digests = digests;
-    this.digest = digest;
-    this.seed = seed;
+    this.digest = agreement.digest;
+    this.seed = { seed: agreement.seed, isBeforeContent: (agreement.compat & COMPAT.seedOrderFixed) !== 0 };
     this.blockBytes = blockBytes;
-    this.strongBytes = Math.min(STRONG_BYTES_MAX, DIGEST_BYTES[digest]);
+    this.strongBytes = Math.min(STRONG_BYTES_MAX, DIGEST_BYTES[agreement.digest]);
     this.block = Buffer.allocUnsafeSlow(blockBytes);
   }
 

@@ -55,6 +55,11 @@ export abstract class Conversation<Event> {
   /** Called where bytes are needed: what can be said without them. */
   protected beforeWaiting(): void {}
 
+  /** The error for a connection that ended too early. */
+  protected endedError(): Error {
+    return endedEarly(this.where, this.texts);
+  }
+
   /** An event out of turn: it comes before the others. */
   protected announce(event: Event): void {
     this.waiting.push(event);
@@ -73,7 +78,7 @@ export abstract class Conversation<Event> {
       if (done === true) this.isOver = true;
       else if (value === undefined) {
         this.beforeWaiting();
-        if (this.inbox.isAtEnd) throw endedEarly(this.where, this.texts);
+        if (this.inbox.isAtEnd) throw this.endedError();
       }
       return this.held(value ?? undefined);
     } catch (error) {

@@ -13,15 +13,16 @@ export interface Pattern {
 
 /** `base`: the directory ("" for the root of the list) that a leading slash stands for. */
 export function compilePattern(text: ByteString, base: ByteString): Pattern {
-  const takesContent = text.endsWith("/***");
-  const isDirectoryOnly = !takesContent && text.length > 1 && text.endsWith("/");
+  const isDirectoryOnly = text.length > 1 && text.endsWith("/");
   const pattern = isDirectoryOnly ? text.slice(0, -1) : text;
+  const takesContent = pattern.endsWith("/***");
   const isAnchored = pattern.startsWith("/");
   const place = base === "" ? "" : literal(`/${base}`);
   // A pattern without slash and "**" sees the last component alone; any other one the whole path, from the base or from any slash on.
-  const start = isAnchored ? place : `${place}(?:/|/.*/)`;
+  // Two stars at its beginning take the slash before the first component too, so that "**/x" is also an x in the root.
+  const start = isAnchored || pattern.startsWith("**") ? place : `${place}(?:/|/.*/)`;
   const hasWildcard = /[*?[]/.test(pattern);
-  const body = hasWildcard ? wildcards(takesContent ? pattern.slice(0, -2) : pattern) : literal(pattern);
+  const body = hasWildcard ? wildcards(takesContent ? pattern.slice(0, -1) : pattern) : literal(pattern);
   return { isDirectoryOnly, takesContent, expression: new RegExp(`^${start}${body}$`, "s") };
 }
 

@@ -110,15 +110,16 @@ export function rulesForPaths(paths: readonly ByteString[]): FilterRule[] {
   const texts = new Set<string>();
   for (const path of paths) {
     const parts = path.replace(/\/$/, "").split("/");
-    for (let depth = 1; depth < parts.length; depth++) texts.add(`+ /${escapedPattern(parts.slice(0, depth).join("/"))}/`);
-    texts.add(`+ /${escapedPattern(parts.join("/"))}${path.endsWith("/") ? "/***" : ""}`);
+    for (let depth = 1; depth < parts.length; depth++) texts.add(`+ /${escapedPattern(parts.slice(0, depth).join("/"), "/")}`);
+    texts.add(`+ /${escapedPattern(parts.join("/"), path.endsWith("/") ? "/***" : "")}`);
   }
   return [...texts, "- *"].map((text) => parseRule(text as ByteString));
 }
 
-/** A backslash escapes only where the pattern has a wildcard; with "***" at its end it always has one. */
-function escapedPattern(path: string): string {
-  return path.replace(/[*?[\\]/g, "\\$&");
+/** A backslash escapes only in patterns that have a wildcard; without one it stands for itself. */
+function escapedPattern(path: string, end = ""): string {
+  const hasWildcard = /[*?[]/.test(path + end);
+  return (hasWildcard ? path.replace(/[*?[\\]/g, "\\$&") : path) + end;
 }
 
 /** How the server reads a rule. Before protocol 29 it knows patterns alone. */

@@ -20,13 +20,20 @@ export function sortKey(path: ByteString, isDirectory: boolean, protocol: number
   return slash === 0 ? name : `${DIRECTORY}${path.slice(0, slash - 1).replaceAll("/", `/${DIRECTORY}`)}/${name}`;
 }
 
-export function sortEntries(entries: readonly Entry[], protocol: number): SortedEntries {
-  const keyed = entries.map((entry) => ({ key: sortKey(entry.path, entry.kind === "directory", protocol), entry }));
+export interface Sorted {
+  readonly entries: SortedEntries;
+  /** All directories in that order, also those that were listed twice. */
+  readonly directories: readonly Entry[];
+}
+
+export function sortEntries(arrived: readonly Entry[], protocol: number): Sorted {
+  const keyed = arrived.map((entry) => ({ key: sortKey(entry.path, entry.kind === "directory", protocol), entry }));
   if (keyed.some(({ key }, i) => i > 0 && key < keyed[i - 1]!.key)) keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  const directories = new Set<ByteString>();
-  for (const { path, kind } of entries) if (kind === "directory") directories.add(path);
-  return keyed.map(({ key, entry }, i) => {
+  const directories = keyed.filter(({ entry }) => entry.kind === "directory").map(({ entry }) => entry);
+  const paths = new Set(directories.map(({ path }) => path));
+  const entries = keyed.map(({ key, entry }, i) => {
     const isRepeated = i > 0 && keyed[i - 1]!.key === key;
-    return isRepeated || (entry.kind !== "directory" && directories.has(entry.path)) ? undefined : entry;
+    return isRepeated || (entry.kind !== "directory" && paths.has(entry.path)) ? undefined : entry;
   });
+  return { entries, directories };
 }

@@ -41,10 +41,11 @@ export class OpenLists {
   private readonly limits: Limits;
   private readonly reader: EntryReader;
   private readonly open: FileList[] = [];
-  /** Directories whose list was not announced yet, by number. */
+  /** Directories whose list was not announced yet, by number: they are numbered over all lists, each list's in sorted order. */
   private readonly awaited = new Map<number, ByteString>();
   private directoryCount = 0;
-  private entryCount = 0;
+  /** Entries that arrived, in all lists. */
+  entryCount = 0;
   private openEntryCount = 0;
   private nextIndex: number;
   private readonly accepts: (entry: Entry) => boolean;
@@ -134,24 +135,15 @@ export class OpenLists {
   }
 
   private add(directory: ByteString | undefined, startIndex: number, entries: readonly Entry[], ioError: number): FileList {
-    const sorted = sortEntries(entries, this.agreement.protocol);
+    const { entries: sorted, directories } = sortEntries(entries, this.agreement.protocol);
     for (const entry of sorted)
       if (entry !== undefined && !this.accepts(entry)) throw broken(`it lists '${shownPath(entry.path)}', which our filter leaves out`);
-    if (this.agreement.isIncremental) this.awaitDirectories(sorted);
+    if (this.agreement.isIncremental) for (const { path } of directories) this.awaited.set(this.directoryCount++, path);
     this.nextIndex = startIndex + entries.length + (this.agreement.isIncremental ? 1 : 0);
     if (this.nextIndex > INDEX_MAX) throw overLimit("more entries than indexes can name");
     const list = { directory, startIndex, sorted, ioError, handedOnCount: 0, isHandedOn: false, unsettledCount: 0 };
     this.open.push(list);
     return list;
-  }
-
-  /** Directories are numbered over all lists, each list's in sorted order. */
-  private awaitDirectories(sorted: SortedEntries): void {
-    for (const entry of sorted) {
-      if (entry?.kind !== "directory") continue;
-      const number = this.directoryCount++;
-      if (!entry.hasNoContent) this.awaited.set(number, entry.path);
-    }
   }
 }
 

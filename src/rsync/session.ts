@@ -13,7 +13,7 @@ import { DELETION_COUNTS, DONE, IndexReader, LISTS_END, SUB_LIST_BASE } from "./
 import type { Digests } from "./digests/index.ts";
 import type { Entry } from "./entry.ts";
 import type { SessionEvent } from "./events.ts";
-import { broken, shown } from "./failure.ts";
+import { broken, refused, shown } from "./failure.ts";
 import { encodeRule } from "./filter-rule.ts";
 import type { FilterRule } from "./filter-rule.ts";
 import { areKnown, Filters } from "./filters.ts";
@@ -47,6 +47,7 @@ export class Session extends Conversation<SessionEvent> {
   private transfers: Transfers | undefined;
   private agreed: Agreement | undefined;
   private ioError = 0;
+  private hasSaidError = false;
   private listCount = 0;
   private sentDoneCount = 0;
   private receivedDoneCount = 0;
@@ -240,6 +241,7 @@ export class Session extends Conversation<SessionEvent> {
     switch (message.kind) {
       case "text":
         this.keepText(message.text);
+        this.hasSaidError ||= message.severity === "error" || message.severity === "partial";
         return this.announce({ type: "message", severity: message.severity, text: shown(message.text) });
       case "ioError":
         this.ioError |= message.bits;
@@ -254,6 +256,13 @@ export class Session extends Conversation<SessionEvent> {
       case "nothing":
         return;
     }
+  }
+
+  /** A server that cannot begin (an unknown option, a path that is not there) says so in an error message, and closes. */
+  protected override endedError(): Error {
+    const hasBegun = this.lists !== undefined && this.lists.entryCount > 0;
+    const hasSaidWhy = this.hasSaidError && !hasBegun;
+    return hasSaidWhy ? refused(this.texts.join(" / ")) : super.endedError();
   }
 
   /** The server gives up. From protocol 31 on it wants to know that we heard it. */

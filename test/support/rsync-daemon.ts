@@ -29,7 +29,11 @@ export async function startRsyncDaemon(modules: RsyncModules, globals: Readonly<
       .join("");
   mkdirSync(directory, { recursive: true });
   const config = join(directory, "rsyncd.conf");
-  const text = section(settings) + Object.entries(modules).map(([name, values]) => `[${name}]\n${section({ "read only": "yes", ...values })}`).join("");
+  const text =
+    section(settings) +
+    Object.entries(modules)
+      .map(([name, values]) => `[${name}]\n${section({ "read only": "yes", ...values })}`)
+      .join("");
   writeFileSync(config, text);
   const words = ["--daemon", "--no-detach", `--config=${config}`, `--port=${port}`, "--address=127.0.0.1", `--log-file=${join(directory, "log")}`];
   const child = spawn("rsync", words, { stdio: "ignore" });

@@ -20,7 +20,12 @@ export interface Watch {
 const READ_BYTES = 1 << 18;
 
 /** Runs it to its end. `handle` takes each event before the next one is made; the error of a conversation that failed is thrown. */
-export async function converse<Event>(conversation: Conversing<Event>, port: number, handle: (event: Event) => void | Promise<void>, watch: Watch = {}): Promise<void> {
+export async function converse<Event>(
+  conversation: Conversing<Event>,
+  port: number,
+  handle: (event: Event) => void | Promise<void>,
+  watch: Watch = {},
+): Promise<void> {
   const wire = new Wire(port);
   try {
     for (;;) {
