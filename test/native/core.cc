@@ -10,6 +10,7 @@
 #include "core/inotify-events.hh"
 #include "core/listing.hh"
 #include "core/xattr-pack.hh"
+#include "core/xxh3.hh"
 
 namespace {
 
@@ -157,6 +158,35 @@ void random_bytes_do_no_harm(uint32_t seed) {
   }
 }
 
+// The values are the library's: test/vectors/rsync/xxh3.json has more of them.
+void xxh3_is_the_same_in_any_parts(uint32_t seed) {
+  uint8_t digest[16];
+  const uint8_t of_nothing[16] = {0x7f, 0x49, 0x8d, 0x46, 0x24, 0xc3, 0x01, 0x60,
+                                  0xd8, 0x98, 0x47, 0x01, 0xd3, 0x06, 0xaa, 0x99};
+  rainbow::Xxh3State state;
+  rainbow::xxh3_start(&state, 0);
+  rainbow::xxh3_finish_128(&state, digest);
+  CHECK(memcmp(digest, of_nothing, sizeof digest) == 0);
+  std::mt19937 random(seed);
+  for (int round = 0; round < 2000; ++round) {
+    Bytes bytes(random() % 3000);
+    for (auto& byte : bytes) byte = static_cast<uint8_t>(random());
+    rainbow::Xxh3State whole;
+    rainbow::xxh3_start(&whole, round);
+    rainbow::xxh3_update(&whole, bytes.data(), bytes.size());
+    rainbow::xxh3_start(&state, round);
+    for (size_t at = 0; at < bytes.size();) {
+      const Bytes part(bytes.begin() + at, bytes.begin() + std::min(bytes.size(), at + 1 + random() % 400));
+      rainbow::xxh3_update(&state, part.data(), part.size());
+      at += part.size();
+    }
+    uint8_t whole_digest[16];
+    rainbow::xxh3_finish_128(&whole, whole_digest);
+    rainbow::xxh3_finish_128(&state, digest);
+    CHECK(memcmp(digest, whole_digest, sizeof digest) == 0);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -166,6 +196,7 @@ int main(int argc, char** argv) {
   dirents_that_are_cut_are_refused();
   events_lose_their_padding();
   xattrs_are_sorted_by_bytes();
+  xxh3_is_the_same_in_any_parts(static_cast<uint32_t>(strtoul(argv[1], nullptr, 10)));
   random_bytes_do_no_harm(static_cast<uint32_t>(strtoul(argv[1], nullptr, 10)));
   return 0;
 }
