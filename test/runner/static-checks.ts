@@ -14,7 +14,7 @@ export interface StaticCheck {
 const bin = (name: string): string => join(REPOSITORY, "node_modules/.bin", name);
 
 export const STATIC_CHECKS: readonly StaticCheck[] = [
-  { name: "static: format (prettier)", program: bin("prettier"), args: ["--check", "--log-level=warn", "."] },
+  { name: "static: format (prettier)", program: bin("prettier"), args: ["--check", "--cache", "--log-level=warn", "."] },
   { name: "static: lint (oxlint)", program: bin("oxlint"), args: ["--type-aware", "--deny-warnings"] },
   { name: "static: types (tsc)", program: bin("tsc"), args: ["--noEmit"] },
 ];
