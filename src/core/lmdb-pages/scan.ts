@@ -245,11 +245,12 @@ class PageScan {
     return isFull ? nodes : this.refuse(number, "its nodes do not fill it");
   }
 
-  /** A value on pages of its own: the first says how many. */
+  /** A value on pages of its own: the first says how many. A value that became shorter in the same transaction keeps the pages it had. */
   private checkOverflow(node: Node, page: Buffer, number: number): boolean {
     const first = u64(page, node.valueAt);
-    const count = overflowPageCount(node.number);
-    const head = u64(page, node.valueAt + 16) === count ? this.take(first, count) : this.refuse(number, "a long value's page count is wrong");
+    const count = u64(page, node.valueAt + 16);
+    const isEnough = count >= overflowPageCount(node.number) && count <= this.pageCount;
+    const head = isEnough ? this.take(first, count) : this.refuse(number, "a long value's page count is wrong");
     if (head === undefined) return false;
     this.counts.overflowPages += count;
     if (head.readUInt16LE(18) === PAGE_FLAG.overflow && head.readUInt32LE(20) === count && u64(head, 8) === u64(page, node.valueAt + 8)) return true;
