@@ -17,7 +17,8 @@ const PROBLEMS_TOLD = 5; // Pages; one bad disk sector seldom makes more.
 export interface SalvagedEvents {
   readonly damage: string;
   readonly savedRevision: Revision;
-  readonly lostEventCount: number;
+  /** undefined where the damaged store does not tell. */
+  readonly lostEventCount: number | undefined;
   readonly keptPath: string;
 }
 
@@ -38,7 +39,7 @@ export async function mendEvents({ path: directory, format }: DataDirectory): Pr
     return {
       damage: pages.length === 0 ? damage : pages.join("; "),
       savedRevision: saved.savedRevision,
-      lostEventCount: saved.headRevision - saved.savedRevision,
+      lostEventCount: saved.headRevision === undefined ? undefined : saved.headRevision - saved.savedRevision,
       keptPath,
     };
   } catch (error) {

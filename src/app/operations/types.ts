@@ -116,8 +116,8 @@ export interface SalvagedItem {
   /** The last event that was saved, and its agent time. */
   readonly savedRevision: number;
   readonly savedTimeUs: number;
-  /** How many events came after it, as far as the damaged store tells. */
-  readonly lostEventCount: number;
+  /** How many events came after it; undefined where the damaged store does not tell. */
+  readonly lostEventCount: number | undefined;
   readonly keptPath: string;
 }
 export interface EventItem {

@@ -29,7 +29,7 @@ async function* afterSalvage(
   for await (const item of items) {
     if (item.type !== "salvaged") yield item;
     else {
-      if (item.lostEventCount > 0) onLost();
+      if (item.lostEventCount !== 0) onLost();
       await reportSalvage(invocation, item);
     }
   }
@@ -41,7 +41,9 @@ async function reportSalvage({ report, context }: Invocation, item: SalvagedItem
   await report.warn(`the event store was damaged (${damage}) and was made anew of what is sound in it; the damaged one is kept as ${keptPath}`);
   if (lostEventCount === 0) return report.say("no event is lost");
   const end = `${formatMoment(savedTimeUs, context.zone)} (r${savedRevision})`;
+  const lost = lostEventCount === undefined ? "what came" : plural(lostEventCount, "event");
+  const count = lostEventCount === undefined ? "is lost, if anything did (the damaged store does not tell)" : "are lost";
   await report.incompleteBecause(
-    `${plural(lostEventCount, "event")} after ${end} are lost: every instant up to there can be named, later ones cannot; the next 'up' compares everything and goes on from there`,
+    `${lost} after ${end} ${count}: every instant up to there can be named, later ones cannot; the next 'up' compares everything and goes on from there`,
   );
 }

@@ -36,6 +36,8 @@ export interface PageProblem {
 export interface ScanReport {
   readonly problems: readonly PageProblem[];
   readonly pageCount: number;
+  /** Of the newest meta page that can be read; 0 where none can. */
+  readonly lastTxnid: number;
 }
 
 /** Where a value lies in the file, in one run. */
@@ -104,7 +106,7 @@ class PageScan {
   run(): ScanReport {
     this.meta = this.pickMeta();
     if (this.meta !== undefined) this.scanTrees(this.meta);
-    return { problems: this.problems, pageCount: this.pageCount };
+    return { problems: this.problems, pageCount: this.pageCount, lastTxnid: this.meta?.txnid ?? 0 };
   }
 
   /** Whether nobody committed since the scan began. */

@@ -20,6 +20,8 @@ export interface FoundRows {
   /** Sound rows that the trees lead to. */
   readonly rows: readonly Place[];
   readonly streams: ReadonlyMap<string, StreamRecord>;
+  /** Streams whose record was found in no tree, nor in a page of the last commit: it may be an old one, and say too little of the stream's end. */
+  readonly doubtfulStreams: ReadonlySet<string>;
   readonly nextPosition: number;
   /** Other sound rows of a stream that begin at a revision, the most recently written first. */
   scatteredRows(streamId: number, first: number): readonly Place[];
@@ -30,7 +32,7 @@ export function findRows(pages: PageSource): FoundRows {
   const known = new Set<number>();
   const streams = new Map<string, StreamRecord>();
   let nextPosition = 1;
-  const { problems } = scanLmdbPages(pages, "tables", (table, key, place) => {
+  const { problems, lastTxnid } = scanLmdbPages(pages, "tables", (table, key, place) => {
     if (table === "rows" && soundRow(pages, place) !== undefined) {
       rows.push(place);
       known.add(positionOfRowKey(key));
@@ -42,15 +44,19 @@ export function findRows(pages: PageSource): FoundRows {
     if (decoded !== undefined) streams.set(decoded.name, decoded.record);
   });
   const scattered = findScattered(pages, known);
-  for (const [name, record] of scattered.streams) if (!streams.has(name)) streams.set(name, record);
+  const doubtfulStreams = new Set<string>();
+  for (const [name, { record, txnid }] of scattered.streams) {
+    if (!streams.has(name) && (lastTxnid === 0 || txnid < lastTxnid)) doubtfulStreams.add(name);
+    streams.set(name, newer(streams.get(name), record));
+  }
   const scatteredRows = (streamId: number, first: number): readonly Place[] =>
     (scattered.rows.get(`${streamId} ${first}`) ?? []).toSorted((a, b) => b.txnid - a.txnid).map(({ place }) => place);
-  return { problems, rows, streams, nextPosition, scatteredRows };
+  return { problems, rows, streams, doubtfulStreams, nextPosition, scatteredRows };
 }
 
 interface Scattered {
   readonly rows: Map<string, { readonly place: Place; readonly txnid: number }[]>;
-  readonly streams: Map<string, StreamRecord>;
+  readonly streams: Map<string, { readonly record: StreamRecord; readonly txnid: number }>;
 }
 
 /** `known`: positions of rows that need no second copy. */
@@ -67,7 +73,10 @@ function findScattered(pages: PageSource, known: ReadonlySet<number>): Scattered
     }
     const bytes = place.lengthBytes === STREAM_RECORD_BYTES ? readPlace(pages, place) : undefined;
     const decoded = bytes === undefined ? undefined : streamIn(key, bytes);
-    if (decoded !== undefined) found.streams.set(decoded.name, newer(found.streams.get(decoded.name), decoded.record));
+    if (decoded === undefined) return;
+    const before = found.streams.get(decoded.name);
+    const record = newer(before?.record, decoded.record);
+    found.streams.set(decoded.name, { record, txnid: Math.max(before?.txnid ?? 0, txnid) });
   });
   return found;
 }

@@ -20,8 +20,8 @@ import type { FoundRows } from "./salvage-find.ts";
 
 export interface SalvagedStream {
   readonly stream: string;
-  /** Where it ended, as far as the file tells. */
-  readonly headRevision: Revision;
+  /** Where it ended; undefined where the file does not tell. */
+  readonly headRevision: Revision | undefined;
   /** The last revision that was saved. */
   readonly savedRevision: Revision;
 }
@@ -92,7 +92,8 @@ class Salvage {
     await this.flush();
     return [...this.saving.values()].map(({ name, record, next }) => {
       const savedRevision = (next - 1) as Revision;
-      return { stream: name, savedRevision, headRevision: Math.max(record.head, savedRevision) as Revision };
+      const headRevision = this.found.doubtfulStreams.has(name) ? undefined : (Math.max(record.head, savedRevision) as Revision);
+      return { stream: name, savedRevision, headRevision };
     });
   }
 
