@@ -19,6 +19,13 @@ import type { EventStore } from "../events/index.ts";
 import { LiveState } from "./status.ts";
 import type { Head } from "./status.ts";
 
+/** What a close could not make durable is in the files alone; the next start finds it. */
+export interface Unfinished {
+  readonly reason: string;
+  /** Agent time up to which everything is durable; 0 or undefined where that is not known. */
+  readonly durableUntilUs: number | undefined;
+}
+
 export interface HostOptions {
   readonly directory: string;
   readonly machine: string;
@@ -45,6 +52,7 @@ export class Host {
   private machine: Actor<ReturnType<Host["machineLogic"]>> | undefined;
   private upload: Actor<ReturnType<Host["uploadLogic"]>> | undefined;
   private stopListening: () => void = () => undefined;
+  private unfinished: Unfinished | undefined;
 
   constructor(options: HostOptions) {
     this.options = options;
@@ -59,11 +67,12 @@ export class Host {
     if (reached.status === "done") throw reached.context.failure;
   }
 
-  /** Drains and closes; a second call while draining skips the wait. Rejects where closing failed. */
-  async close(): Promise<void> {
+  /** Drains and closes; a second call while draining skips the wait. Resolves with what could not be made durable; rejects where closing failed. */
+  async close(): Promise<Unfinished | undefined> {
     this.host.send({ type: "CLOSE" });
     const reached = await waitFor(this.host, (snapshot) => snapshot.status === "done", { timeout: Number.POSITIVE_INFINITY });
     if (reached.matches("failed") && reached.context.failure !== undefined) throw reached.context.failure;
+    return this.unfinished;
   }
 
   /** The machine as it is open now. BUSY while it is being opened anew. */
@@ -210,11 +219,26 @@ export class Host {
 
   private async drain(): Promise<void> {
     await this.options.capture?.stop();
-    this.upload?.send({ type: "DRAIN" });
-    if (this.upload !== undefined) await waitFor(this.upload, (snapshot) => snapshot.status === "done", { timeout: Number.POSITIVE_INFINITY });
+    if (this.upload === undefined) return;
+    this.upload.send({ type: "DRAIN" });
+    const whereFull = this.live.blockedBy.subscribe((reason) => {
+      if (reason !== "") this.stopping.abort(); // Nobody knows when there will be room: the next start finds what is left.
+    });
+    await waitFor(this.upload, (snapshot) => snapshot.status === "done", { timeout: Number.POSITIVE_INFINITY });
+    whereFull.unsubscribe();
+  }
+
+  /** What capture held is not all at the host: why, and up to when everything is. */
+  private noteUnfinished(): void {
+    const upload = this.upload?.getSnapshot();
+    if (upload === undefined || (upload.status === "done" && upload.context.failure === undefined)) return;
+    const { failure } = upload.context;
+    const reason = failure instanceof Error ? failure.message : "it was not waited for";
+    this.unfinished = { reason, durableUntilUs: this.machine?.getSnapshot().context.opened?.projection.knownUntilUs() };
   }
 
   private async closeStores(): Promise<void> {
+    this.noteUnfinished();
     this.stopping.abort();
     this.stopListening();
     await this.options.capture?.stop();

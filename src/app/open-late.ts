@@ -1,5 +1,6 @@
 /** Opens a data directory in this process. The stores and actors are loaded here and not before: most commands only ask a running instance. */
 import type { Clock, Random } from "../core/index.ts";
+import type { Unfinished } from "./host.ts";
 import type { Operations, ReplayStatus } from "./operations/index.ts";
 
 export interface OpenRainbowOptions {
@@ -21,7 +22,8 @@ export interface OpenedRainbow {
   readonly operations: Operations;
   /** For people: what is unwise or slow just now, but no reason to refuse it. */
   readonly warnings?: readonly string[];
-  close(): Promise<void>;
+  /** Resolves with what could not be made durable, where that is so. */
+  close(): Promise<Unfinished | undefined>;
 }
 
 /** As open.ts has it. */

@@ -16,6 +16,7 @@ import { openAgentMemory } from "./agent-memory.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { Host } from "./host.ts";
+import type { Unfinished } from "./host.ts";
 import { rebuildMachine } from "./rebuild-machine.ts";
 import { EVENTS_FILE, mendEvents } from "./mend-events.ts";
 import type { SalvagedEvents } from "./mend-events.ts";
@@ -83,10 +84,11 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
   }
 }
 
-async function closeAll(host: Host, agent: Agent | undefined, directory: DataDirectory): Promise<void> {
+async function closeAll(host: Host, agent: Agent | undefined, directory: DataDirectory): Promise<Unfinished | undefined> {
   try {
-    await host.close();
+    const unfinished = await host.close();
     await agent?.close();
+    return unfinished;
   } finally {
     directory.close();
   }

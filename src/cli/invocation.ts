@@ -1,9 +1,10 @@
 /** One run of one command: its report, and the operations it asks, of a running instance or of the data directory itself. */
 import type { Command } from "commander";
-import type { Operations } from "../app/index.ts";
+import type { OpenedRainbow, Operations } from "../app/index.ts";
 import { isRainbowError, RainbowError } from "../core/index.ts";
 import { argumentBytes, shellWord } from "./format/index.ts";
 import type { Context } from "./context.ts";
+import { formatMoment } from "./instants/index.ts";
 import { replayReport } from "./replay-report.ts";
 import { Report } from "./report.ts";
 
@@ -106,6 +107,14 @@ export class Invocation {
     await this.report.flush();
   }
 
+  private async reportUnfinished(unfinished: Awaited<ReturnType<OpenedRainbow["close"]>>): Promise<void> {
+    if (unfinished === undefined) return;
+    const { reason, durableUntilUs } = unfinished;
+    await this.report.json({ type: "unfinished", ...unfinished });
+    const until = durableUntilUs === undefined || durableUntilUs === 0 ? "" : ` everything up to ${formatMoment(durableUntilUs, this.context.zone)} is;`;
+    await this.report.warn(`not everything could be stored (${reason}):${until} what changed since is in the files alone, and the next start finds it`);
+  }
+
   private async openHere({ mode = "read", create = false, onStarting }: OpenHere): Promise<Operations> {
     const opened = await this.context.machine.open({
       dataDirectory: this.dataDirectory,
@@ -115,7 +124,7 @@ export class Invocation {
       ...(onStarting === undefined ? {} : { onStarting }),
     });
     await this.report.progress.clear();
-    this.closers.push(() => opened.close());
+    this.closers.push(async () => await this.reportUnfinished(await opened.close()));
     this.opened = { operations: opened.operations, isRunning: false };
     for (const warning of mode === "protect" ? (opened.warnings ?? []) : []) await this.report.warn(warning); // Whoever only reads heard it from `up`.
     return opened.operations;

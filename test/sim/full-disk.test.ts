@@ -136,6 +136,31 @@ test("a disk that others fill to the last byte is said, and with room it goes on
   });
 });
 
+test("closing on a full disk waits for no room, says what is not stored, and the next start loses nothing of it", async () => {
+  const disk = loopFilesystem("ext4", DISK_MIB);
+  if (typeof disk === "string") return skipped("closing on a full disk", disk);
+  const place = placeOn(disk.path);
+  let rainbow = await open(place.data);
+  await rainbow.operations.addRoot({ path: place.top, options: { crossMounts: false, rules: [], fileBytesMax: 0 } });
+  await rainbow.operations.flush({ full: false });
+  await fillByWriting(rainbow, place.root);
+  for (let i = 0; i < 40; i++) writeFileSync(join(place.root, `later-${i}`), random.bytes(random.int(50_000)));
+  writeFileSync(join(place.root, "larger"), random.bytes(FILE_BYTES));
+  const unfinished = await rainbow.close();
+  assert.match(unfinished?.reason ?? "", /bytes are free/);
+  assert.type(unfinished?.durableUntilUs, "number");
+  rmSync(place.ballast);
+  rainbow = await open(place.data);
+  try {
+    const { revision, incomplete } = await rainbow.operations.flush({ full: false });
+    assert.equal(incomplete, []);
+    assert.equal(recordDifferences(recordTree(os, place.top), await recordAnswers(rainbow.operations, place.top, revision)), []);
+    await findNothingWrong(rainbow);
+  } finally {
+    assert.is(await rainbow.close(), undefined, "all is stored");
+  }
+});
+
 test("a data directory on a disk without room is opened and read, and says why nothing is stored", async () => {
   const disk = loopFilesystem("ext4", DISK_MIB);
   if (typeof disk === "string") return skipped("full disk", disk);

@@ -18,8 +18,8 @@ import { seededRandom } from "../support/random.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 import { recordAnswers, recordDifferences, recordTree } from "../support/tree-record.ts";
 
-const INSTANT_COUNT = 40;
-const RANDOM_DAMAGES = 60;
+const INSTANT_COUNT = 30;
+const RANDOM_DAMAGES = 40;
 const OPTIONS = { crossMounts: false, rules: [], fileBytesMax: 0 };
 const random = seededRandom(campaignSeed());
 const test = suite("salvage of a damaged event store");

@@ -10,6 +10,8 @@ const RETRY_MS_MAX = 30_000; // A host that comes back is found within half a mi
 export interface UploadContext {
   readonly attemptCount: number;
   readonly failure: unknown;
+  /** No further session is wanted: what the present one cannot send is left to the next start. */
+  readonly isDraining: boolean;
 }
 export type UploadSignal = { readonly type: "DRAIN" };
 
@@ -24,27 +26,35 @@ export const uploadActor = setup({
   delays: { retryMs: ({ context }) => Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(context.attemptCount, 10)) },
   actions: {
     settle: assign({ attemptCount: 0, failure: undefined }),
+    drain: assign({ isDraining: true }),
+    fail: assign({
+      attemptCount: ({ context }) => context.attemptCount + 1,
+      failure: (_, parameters: { readonly cause: unknown }) => parameters.cause,
+    }),
   },
+  guards: { isDraining: ({ context }) => context.isDraining },
 }).createMachine({
   id: "upload",
-  context: { attemptCount: 0, failure: undefined },
+  context: { attemptCount: 0, failure: undefined, isDraining: false },
   initial: "connecting",
   states: {
     connecting: {
       invoke: {
         src: "connect",
         onDone: { target: "sending", actions: "settle" },
-        onError: { target: "waiting", actions: assign({ attemptCount: ({ context }) => context.attemptCount + 1, failure: ({ event }) => event.error }) },
+        onError: { target: "waiting", actions: { type: "fail", params: ({ event }) => ({ cause: event.error }) } },
       },
+      on: { DRAIN: { actions: "drain" } },
     },
     sending: {
       invoke: {
         src: "send",
         onDone: "drained",
-        onError: { target: "waiting", actions: assign({ attemptCount: ({ context }) => context.attemptCount + 1, failure: ({ event }) => event.error }) },
+        onError: { target: "waiting", actions: { type: "fail", params: ({ event }) => ({ cause: event.error }) } },
       },
+      on: { DRAIN: { actions: "drain" } },
     },
-    waiting: { after: { retryMs: "connecting" }, on: { DRAIN: "drained" } },
+    waiting: { always: { guard: "isDraining", target: "drained" }, after: { retryMs: "connecting" }, on: { DRAIN: "drained" } },
     drained: { type: "final" },
   },
 });

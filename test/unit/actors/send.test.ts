@@ -1,9 +1,10 @@
 /** The sending loop: what finds no room is sent again in order. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { BatchSource, sendBatches } from "../../../src/actors/upload/index.ts";
+import { createActor, fromPromise, waitFor } from "xstate";
+import { BatchSource, sendBatches, uploadActor } from "../../../src/actors/upload/index.ts";
 import type { Capture } from "../../../src/capture/index.ts";
-import { RainbowError } from "../../../src/core/index.ts";
+import { isRainbowError, RainbowError } from "../../../src/core/index.ts";
 import type { Batch, BatchAcknowledged, Clock, Epoch, HostLink, TimeUs } from "../../../src/core/index.ts";
 
 const BATCH_COUNT = 30;
@@ -76,6 +77,34 @@ test("a full host gets every batch again, none before the one that it follows", 
     assert.is(full[0], true);
     assert.is(full.at(-1), false, "the end of it is told");
   }
+});
+
+test("once the end is near, what finds no room is given up and the rest is not waited for", async () => {
+  const acknowledged: number[] = [];
+  const capture = capturing(acknowledged);
+  const ending = new AbortController();
+  const link = new FullHost(5);
+  const onFull = (): void => ending.abort();
+  const options = { capture, source: new BatchSource(capture), epoch: EPOCH, link, clock, signal: ending.signal, onAcknowledged: () => undefined, onFull };
+  const failure = await sendBatches(options).catch((error: unknown) => error);
+  assert.ok(isRainbowError(failure, "DISK_FULL"));
+  assert.equal(acknowledged, [1, 2, 3, 4]);
+});
+
+test("an upload that is asked to end begins no session after the one that failed", async () => {
+  let connections = 0;
+  const sending = Promise.withResolvers<void>();
+  const connect = fromPromise<void>(async () => {
+    connections += 1;
+  });
+  const upload = createActor(uploadActor.provide({ actors: { connect, send: fromPromise<void>(() => sending.promise) } }));
+  upload.start();
+  await waitFor(upload, (snapshot) => snapshot.matches("sending"));
+  upload.send({ type: "DRAIN" });
+  const why = new RainbowError("DISK_FULL", "no space");
+  sending.reject(why);
+  const ended = await waitFor(upload, (snapshot) => snapshot.status === "done");
+  assert.equal([connections, ended.context.failure], [1, why]);
 });
 
 test.run();
