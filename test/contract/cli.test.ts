@@ -42,6 +42,16 @@ test("ls, tree, cat and find show what is there", async () => {
   await home.ok(["ls", "/proc"], 2);
 });
 
+test("an instant before a folder was protected says since when it is, and that instant has it", async () => {
+  const early = await home.run("cat", "docs/letter.txt@r0");
+  assert.is(early.exitCode, 2);
+  const first = /was not protected yet at r0: .* is since \S+Z, and r(\d+) is the first instant that has it \[NOT_PROTECTED\]/.exec(early.stderr)?.[1];
+  assert.ok(first, early.stderr);
+  const listed = await home.run("ls", "-1", "docs", "--at", `r${first}`);
+  assert.ok(listed.exitCode === 0 || listed.exitCode === 3, listed.stderr); // 3: within the first scan.
+  assert.match((await home.run("cat", "/elsewhere/x@r0")).stderr, /lies below no folder that was protected at r0/);
+});
+
 test("after a change and a flush both the old and the new can be read", async () => {
   await home.ok(["snapshot", "before"]);
   writeFileSync(file("letter.txt"), "one\ntwo\n");

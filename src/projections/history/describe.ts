@@ -20,10 +20,17 @@ export function sizeText(bytes: number): string {
   return `${value.toFixed(1)} ${UNITS[unit]!}`;
 }
 
+export interface Described {
+  readonly node: NodeId;
+  /** The node took over the name of another one, which is followed from here on back. */
+  readonly isReplacement: boolean;
+}
+
 /** `before` and `after`: the node's record on both sides of the batch; undefined where it was not there. */
-export function describe(node: NodeId, batch: RecordedBatch, before: NodeRecord | undefined, after: NodeRecord | undefined): string[] {
+export function describe({ node, isReplacement }: Described, batch: RecordedBatch, before: NodeRecord | undefined, after: NodeRecord | undefined): string[] {
   const said: string[] = [];
-  if (before === undefined && after !== undefined) said.push("created");
+  if (isReplacement) said.push("replaced");
+  else if (before === undefined && after !== undefined) said.push("created");
   said.push(...contentChanges(node, batch, before, after));
   if (before !== undefined && after !== undefined) said.push(...attributeChanges(before.attributes, after.attributes), ...nameChanges(before, after));
   if (before !== undefined && before.linkTarget !== after?.linkTarget && after !== undefined) said.push(`now links to '${displayOf(after.linkTarget)}'`);

@@ -32,6 +32,8 @@ interface Trail {
 interface Found {
   readonly revision: Revision;
   readonly node: NodeId;
+  /** It took the name over from the node that is followed before: a save by way of a new file. */
+  isReplacement: boolean;
 }
 
 export interface LogStart {
@@ -57,8 +59,9 @@ export async function* logOf(source: HistorySource, start: LogStart): AsyncGener
       }
       if (next === trail && !concerns(trail, event)) continue;
       const node = trail.node ?? next.node;
-      if (node !== undefined && found.at(-1)?.revision !== end) found.push({ revision: end, node });
-      else if (node !== undefined && found.at(-1)?.node !== node) found.push({ revision: end, node });
+      const last = found.at(-1);
+      if (node !== undefined && (last?.revision !== end || last.node !== node)) found.push({ revision: end, node, isReplacement: false });
+      if (trail.node !== undefined && next.node !== undefined && next.node !== trail.node) found.at(-1)!.isReplacement = true;
       trail = next;
     }
     yield* await versionsOf(source, interval, found);
@@ -113,8 +116,8 @@ async function versionsOf(source: HistorySource, interval: Interval, found: read
     }
   };
   const onAfter = (state: State, moment: Moment): void => {
-    for (const { node } of nodes.get(moment.revision)!.toReversed()) {
-      const version = versionOf(node, moment, before.get(node), look(state, node));
+    for (const each of nodes.get(moment.revision)!.toReversed()) {
+      const version = versionOf(each, moment, before.get(each.node), look(state, each.node));
       if (version !== undefined) versions.push(version);
     }
   };
@@ -125,13 +128,13 @@ async function versionsOf(source: HistorySource, interval: Interval, found: read
 type Known = { readonly record: NodeRecord; readonly path: ByteString } | undefined;
 
 /** undefined where nothing of it can be seen: a pass is under way, or it came and went within the batch. */
-function versionOf(node: NodeId, { batch, revision, timeUs }: Moment, before: Known, after: Known): Version | undefined {
+function versionOf({ node, isReplacement }: Found, { batch, revision, timeUs }: Moment, before: Known, after: Known): Version | undefined {
   const known = after ?? before;
   if (known === undefined) return undefined;
   const isStill = before !== undefined && after !== undefined && before.record === after.record && after.record.kind !== "directory";
   if (isStill && !hasWritten(node, batch)) return undefined;
   const { kind, sizeBytes, unsettled } = known.record;
-  const changes = describe(node, batch, before?.record, after?.record);
+  const changes = describe({ node, isReplacement }, batch, before?.record, after?.record);
   if (changes.length === 0) return undefined;
   return { revision, timeUs, node, path: known.path, kind, sizeBytes, changes, unsettled, deleted: after === undefined };
 }

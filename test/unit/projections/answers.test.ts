@@ -195,11 +195,11 @@ test("the log goes on behind a new file that took the name over, with all that w
   const saved = await machine.write(B, Buffer.alloc(70, 3), created(B, DATA, "plan"));
   const versions = await collected(logOfPath(inner.projection, named("/data/plan"), saved));
   assert.equal(
-    versions.map(({ node, sizeBytes }) => [node, sizeBytes]),
+    versions.map(({ node, sizeBytes, changes }) => [node, sizeBytes, changes.join(", ")]),
     [
-      [B, 70],
-      [A, 5000],
-      [A, 5000],
+      [B, 70, "replaced, written 70 bytes"],
+      [A, 5000, "written 100 bytes"],
+      [A, 5000, "created, written 4.9 KiB"],
     ],
   );
   await inner.close();
@@ -234,7 +234,7 @@ test("the log of a file goes back through renames, and through files whose name 
     versions.map(({ path, sizeBytes, changes, deleted }) => [path, sizeBytes, changes.join(", "), deleted]),
     [
       ["/data/paper", 70, "deleted", true],
-      ["/data/paper", 70, "renamed from 'paper.tmp'", false],
+      ["/data/paper", 70, "replaced, renamed from 'paper.tmp'", false],
       ["/data/paper", 5000, "mode 0644 -> 0600", false],
       ["/data/paper", 5000, "written 100 bytes", false],
       ["/data/paper", 5000, "renamed from 'draft'", false],
