@@ -1,6 +1,6 @@
 #include "os/zstd.hh"
 
-#include <dlfcn.h>
+#include "os/library.hh"
 
 namespace rainbow {
 
@@ -21,19 +21,13 @@ struct Library {
 
 constexpr int COMPRESSION_LEVEL = 100;  // ZSTD_c_compressionLevel
 
-template <typename Function>
-bool find(const char* name, Function* function) {
-  *function = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
-  return *function != nullptr;
-}
-
 const Library& library() {
   static const Library found = [] {
     Library z{};
-    z.is_there = find("ZSTD_createCCtx", &z.create_compressor) && find("ZSTD_freeCCtx", &z.free_compressor) &&
-                 find("ZSTD_CCtx_setParameter", &z.set_parameter) && find("ZSTD_compress2", &z.compress) &&
-                 find("ZSTD_createDCtx", &z.create_decompressor) && find("ZSTD_freeDCtx", &z.free_decompressor) &&
-                 find("ZSTD_decompressDCtx", &z.decompress) && find("ZSTD_isError", &z.is_error);
+    z.is_there = find_in_node("ZSTD_createCCtx", &z.create_compressor) && find_in_node("ZSTD_freeCCtx", &z.free_compressor) &&
+                 find_in_node("ZSTD_CCtx_setParameter", &z.set_parameter) && find_in_node("ZSTD_compress2", &z.compress) &&
+                 find_in_node("ZSTD_createDCtx", &z.create_decompressor) && find_in_node("ZSTD_freeDCtx", &z.free_decompressor) &&
+                 find_in_node("ZSTD_decompressDCtx", &z.decompress) && find_in_node("ZSTD_isError", &z.is_error);
     return z;
   }();
   return found;

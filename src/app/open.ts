@@ -23,7 +23,7 @@ import type { SalvagedEvents } from "./mend-events.ts";
 import { forgetNotedRoots, readNotedRoots } from "./noted-roots.ts";
 import type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
 import { operationsOf } from "./operations/index.ts";
-import { chooseOs, openDisk, openZstd } from "./os/index.ts";
+import { chooseOs, openContentCalls, openDisk, openZstd } from "./os/index.ts";
 import { Starting } from "./starting.ts";
 
 const QUOTA_SHARE = 0.2; // Of the disk, unless a policy says otherwise.
@@ -131,13 +131,14 @@ function quotaOf(disk: Disk, directory: string): number {
 function makeCapture({ os, directory }: Parts, { clock, random }: { clock: Clock; random: Random }): Agent {
   const own = join(directory.path, "agent");
   const memory = openAgentMemory(own);
+  const content = openContentCalls();
   const capture = createCapture({
     os,
     clock,
     random,
     store: memory,
     homes: homesOf(),
-    zstd: openZstd(),
+    ...(content === undefined ? {} : { content }),
     directory: byteStringOfText(own),
     dataDirectory: byteStringOfText(directory.path),
   });

@@ -1,6 +1,19 @@
 /** The Capture face: sessions come and go, roots are added and released, and one engine at a time does the work. */
-import { assert, displayOf, isRainbowError, nodeZstd, OsError, RainbowError } from "../core/index.ts";
-import type { AgentSession, Batch, BatchAcknowledged, ByteString, Clock, GapReason, NodeId, Os, Random, RootOptions, TimeUs, Zstd } from "../core/index.ts";
+import { assert, displayOf, isRainbowError, OsError, RainbowError } from "../core/index.ts";
+import type {
+  AgentSession,
+  Batch,
+  BatchAcknowledged,
+  ByteString,
+  Clock,
+  ContentCalls,
+  GapReason,
+  NodeId,
+  Os,
+  Random,
+  RootOptions,
+  TimeUs,
+} from "../core/index.ts";
 import { Batches } from "./batches.ts";
 import type { Capture, CaptureStatus, FlushReport, LeftOut, RootStatus } from "./capture.ts";
 import { BlockHasher, ChunkMaker } from "./content/index.ts";
@@ -30,8 +43,8 @@ export interface CaptureOptions {
   /** Home directories, whose .cache is left out. */
   readonly homes?: readonly ByteString[];
   readonly limits?: Partial<Limits>;
-  /** Default: Node's. */
-  readonly zstd?: Zstd;
+  /** Default: the same in JavaScript. */
+  readonly content?: ContentCalls;
 }
 
 interface Session {
@@ -86,7 +99,7 @@ class Agent implements Capture {
     this.isMemoryDamaged = false;
     const found = await this.memory.open(session);
     const secret = await this.memory.constant(SECRET, () => this.options.random.bytes(SECRET_BYTES));
-    const started = this.makeSession(session, await BlockHasher.create(secret));
+    const started = this.makeSession(session, await BlockHasher.create(secret, this.options.content));
     this.session = started;
     const { engine, site } = started;
     site.watches.watchOwn(this.options.directory);
@@ -251,7 +264,7 @@ class Agent implements Capture {
     const { memory, limits } = this;
     const directories = new Directories(memory);
     const nodes = new Nodes(memory, directories);
-    const maker = new ChunkMaker(hashKey, this.options.zstd ?? nodeZstd);
+    const maker = new ChunkMaker(hashKey, this.options.content);
     const batches = new Batches({ clock, memory, limits, epoch, giveBack: (chunk) => maker.giveBack(chunk) });
     const site: Site = {
       os,

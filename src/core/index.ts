@@ -33,6 +33,8 @@ export type {
   SizeSet,
   VersionSettled,
 } from "./change.ts";
+export { PACKED_WORDS } from "./content.ts";
+export type { ContentCalls, PackedPieces } from "./content.ts";
 export type { Disk, DiskFile } from "./disk.ts";
 export { ERRORS, EXIT, isRainbowError, RainbowError } from "./errors.ts";
 export type { ErrorCode, Facts } from "./errors.ts";
@@ -58,6 +60,6 @@ export {
   SECTOR_BYTES,
 } from "./units.ts";
 export type { ByteString, ChunkNumber, Epoch, NodeId, Position, Revision, TimeUs } from "./units.ts";
-export { nodeZstd } from "./zstd.ts";
+export { compressWithNode, nodeZstd } from "./zstd.ts";
 export type { Zstd } from "./zstd.ts";
 export { ByteReader, ByteWriter } from "./bytes.ts";

@@ -1,12 +1,10 @@
 /**
  * zstd for single chunks. nodeZstd works everywhere; the addon's keeps its contexts between calls, which takes less than half of the
- * time for a chunk. Both give frames that either reads.
+ * time for a chunk. Compressing with the addon is part of ContentCalls. Both give frames that either reads.
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
 export interface Zstd {
-  /** Level 1. `bytes` may be reused after the call; the result is valid until the next one. */
-  compress(bytes: Buffer): Buffer;
   /** The plain bytes, exactly `lengthBytes`; undefined where the stored ones do not give them. `stored` may be reused after the call. */
   decompress(stored: Buffer, lengthBytes: number): Buffer | undefined;
   /** The same, straight into `into`, which has exactly their length; false where the stored ones do not give them. */
@@ -17,8 +15,12 @@ const OUTPUT_BYTES_MIN = 64; // Node's smallest.
 const LEVEL = { [constants.ZSTD_c_compressionLevel]: 1 };
 const FRAME_BYTES = 1024; // More than a frame adds to what does not compress.
 
+/** Level 1. `bytes` may be reused after the call. */
+export function compressWithNode(bytes: Buffer): Buffer {
+  return zstdCompressSync(bytes, { params: LEVEL, chunkSize: bytes.length + FRAME_BYTES });
+}
+
 export const nodeZstd: Zstd = {
-  compress: (bytes) => zstdCompressSync(bytes, { params: LEVEL, chunkSize: bytes.length + FRAME_BYTES }),
   decompress: (stored, lengthBytes) => {
     try {
       // One piece of output that is never quite full: no second piece, no joining of pieces.

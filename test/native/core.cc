@@ -6,9 +6,11 @@
 #include <string>
 
 #include "check.hh"
+#include "core/block-hash.hh"
 #include "core/dirents.hh"
 #include "core/inotify-events.hh"
 #include "core/listing.hh"
+#include "core/probe.hh"
 #include "core/xattr-pack.hh"
 #include "core/xxh3.hh"
 
@@ -130,6 +132,34 @@ void xattrs_are_sorted_by_bytes() {
 
 // Whatever the bytes are, nothing is read or written outside of them: the sanitizers watch. Small numbers are likely,
 // so that the random lengths and offsets often fit.
+const uint8_t* bytes_of(const char* text) { return reinterpret_cast<const uint8_t*>(text); }
+
+// What the reference implementation prints (xxhsum -H64) for these.
+void xxh64_is_what_others_compute() {
+  CHECK(rainbow::xxh64(bytes_of(""), 0, 0) == 0xEF46DB3751D8E999);
+  CHECK(rainbow::xxh64(bytes_of("a"), 1, 0) == 0xD24EC4F1A98C6E5B);
+  CHECK(rainbow::xxh64(bytes_of("abc"), 3, 0) == 0x44BC2CF5AD770999);
+}
+
+void blocks_of_zeros_hash_to_zero_and_no_others_do() {
+  Bytes bytes(2 * rainbow::kHashBlockBytes + 100);
+  bytes[rainbow::kHashBlockBytes + 4095] = 1;
+  uint64_t hashes[3] = {7, 7, 7};
+  rainbow::hash_blocks(bytes.data(), bytes.size(), 5, reinterpret_cast<uint8_t*>(hashes));
+  CHECK(hashes[0] == 0 && hashes[2] == 0);
+  CHECK(hashes[1] == rainbow::xxh64(bytes.data() + rainbow::kHashBlockBytes, rainbow::kHashBlockBytes, 5));
+}
+
+void random_bytes_look_random_and_text_does_not(uint32_t seed) {
+  std::mt19937 random(seed);
+  Bytes bytes(65536);
+  for (auto& byte : bytes) byte = static_cast<uint8_t>(random());
+  CHECK(rainbow::looks_random(bytes.data(), bytes.size()));
+  CHECK(!rainbow::looks_random(bytes.data(), 2047));
+  for (size_t i = 0; i < bytes.size() / 2; ++i) bytes[i] = static_cast<uint8_t>('a' + bytes[i] % 16);
+  CHECK(!rainbow::looks_random(bytes.data(), bytes.size()));
+}
+
 void random_bytes_do_no_harm(uint32_t seed) {
   std::mt19937 random(seed);
   for (int round = 0; round < kRandomRounds; ++round) {
@@ -196,7 +226,11 @@ int main(int argc, char** argv) {
   dirents_that_are_cut_are_refused();
   events_lose_their_padding();
   xattrs_are_sorted_by_bytes();
-  xxh3_is_the_same_in_any_parts(static_cast<uint32_t>(strtoul(argv[1], nullptr, 10)));
-  random_bytes_do_no_harm(static_cast<uint32_t>(strtoul(argv[1], nullptr, 10)));
+  const auto seed = static_cast<uint32_t>(strtoul(argv[1], nullptr, 10));
+  xxh64_is_what_others_compute();
+  xxh3_is_the_same_in_any_parts(seed);
+  blocks_of_zeros_hash_to_zero_and_no_others_do();
+  random_bytes_look_random_and_text_does_not(seed);
+  random_bytes_do_no_harm(seed);
   return 0;
 }

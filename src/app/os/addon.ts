@@ -46,8 +46,10 @@ export interface Addon {
   xattrs(path: ByteString): Buffer | Status;
   setXattr(path: ByteString, name: ByteString, value: Uint8Array): Status;
   removeXattr(path: ByteString, name: ByteString): Status;
-  /** Compressed size, 0 where it does not fit. Absent, both, where the running Node shows no zstd. */
-  zstdCompress?(from: Uint8Array, into: Uint8Array, level: number): Status;
+  /** Absent, these two, where the running Node shows no zstd or no SHA-256. */
+  hashBlocks?(bytes: Uint8Array, seed: Uint8Array, into: Uint8Array): Status;
+  packChunks?(bytes: Uint8Array, pieces: Uint32Array, key: Uint8Array, level: number, into: Uint8Array, hashes: Uint8Array, packed: Uint32Array): Status;
+  /** Absent where the running Node shows no zstd. */
   zstdDecompress?(from: Uint8Array, into: Uint8Array): Status;
   /** A state's size; `state` is an aligned Uint8Array of that size. */
   xxh3StateBytes(): number;

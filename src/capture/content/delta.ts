@@ -6,6 +6,7 @@ import type { ChunkMaker } from "./chunk.ts";
 
 /** Runs shorter than this share a chunk: reading one scattered block back then costs at most 16 KiB. */
 export const GATHER_BYTES = 16_384;
+const PENDING = -1;
 
 interface GatheredExtent {
   offset: number;
@@ -19,7 +20,9 @@ export class Delta {
   private extents: GatheredExtent[] = [];
   private zeroed: { offset: number; length: number }[] = [];
   private chunks: NewChunk[] = [];
-  private readonly gather = Buffer.allocUnsafe(GATHER_BYTES);
+  /** Runs of the region under the look that are chunks of their own: from and to, in turns. */
+  private pieces: number[] = [];
+  private gather: Buffer | undefined;
   private gathered: GatheredExtent[] = [];
   private gatheredBytes = 0;
   payloadBytes = 0;
@@ -32,17 +35,28 @@ export class Delta {
     return this.extents.length === 0 && this.zeroed.length === 0 && this.gathered.length === 0;
   }
 
-  /** `bytes` of the file at `offset`; at most a chunk, and inside one chunk-sized window of the file. May be reused after the call. */
-  write(offset: number, bytes: Buffer): void {
-    if (bytes.length >= GATHER_BYTES) {
-      this.extents.push({ offset, length: bytes.length, chunk: this.add(bytes), chunkOffset: 0 });
+  /** Bytes [from, to) of a region that begins at `offset` of the file; at most a chunk, and inside one chunk-sized window of the file. pack() must follow. */
+  write(offset: number, bytes: Buffer, from: number, to: number): void {
+    const length = to - from;
+    if (length >= GATHER_BYTES) {
+      this.extents.push({ offset: offset + from, length, chunk: PENDING, chunkOffset: 0 });
+      this.pieces.push(from, to);
       return;
     }
-    if (this.gatheredBytes + bytes.length > GATHER_BYTES) this.flushGathered();
-    bytes.copy(this.gather, this.gatheredBytes);
-    this.gathered.push({ offset, length: bytes.length, chunk: 0, chunkOffset: this.gatheredBytes });
-    this.gatheredBytes += bytes.length;
-    this.payloadBytes += bytes.length;
+    if (this.gatheredBytes + length > GATHER_BYTES) this.flushGathered();
+    this.gather ??= this.maker.borrow(GATHER_BYTES);
+    bytes.copy(this.gather, this.gatheredBytes, from, to);
+    this.gathered.push({ offset: offset + from, length, chunk: PENDING, chunkOffset: this.gatheredBytes });
+    this.gatheredBytes += length;
+    this.payloadBytes += length;
+  }
+
+  /** Makes chunks of what was written since the last call. The region's bytes may be reused after it. */
+  pack(bytes: Buffer): void {
+    if (this.pieces.length === 0) return;
+    let chunk = this.add(bytes, this.pieces);
+    for (const extent of this.extents) if (extent.chunk === PENDING) extent.chunk = chunk++;
+    this.pieces = [];
   }
 
   zero(offset: number, length: number): void {
@@ -69,21 +83,27 @@ export class Delta {
     this.gathered = [];
     this.gatheredBytes = 0;
     this.payloadBytes = 0;
+    if (this.gather !== undefined) this.maker.lay(this.gather);
+    this.gather = undefined;
   }
 
   private flushGathered(): void {
-    if (this.gatheredBytes === 0) return;
+    if (this.gather === undefined || this.gatheredBytes === 0) return;
     this.payloadBytes -= this.gatheredBytes;
-    const chunk = this.add(this.gather.subarray(0, this.gatheredBytes));
+    const chunk = this.add(this.gather, [0, this.gatheredBytes]);
     for (const extent of this.gathered) this.extents.push({ ...extent, chunk });
     this.gathered = [];
     this.gatheredBytes = 0;
   }
 
-  private add(bytes: Buffer): number {
-    const chunk = this.maker.make(bytes);
-    this.payloadBytes += chunk.stored.length;
-    return this.chunks.push(chunk) - 1;
+  /** Returns the index of the first of the chunks. */
+  private add(bytes: Buffer, pieces: readonly number[]): number {
+    const first = this.chunks.length;
+    for (const chunk of this.maker.make(bytes, pieces)) {
+      this.payloadBytes += chunk.stored.length;
+      this.chunks.push(chunk);
+    }
+    return first;
   }
 }
 
@@ -100,16 +120,18 @@ export interface RegionLook {
 /** Writes into `delta` what differs from what is known. */
 export function compareRegion(look: RegionLook, delta: Delta): void {
   assert(look.offset % REGION_BYTES === 0 && look.bytes.length <= REGION_BYTES, "a region is looked at as a whole");
-  const { bytes } = look;
+  const { bytes, hashes, known } = look;
+  if (known !== undefined && known.equals(hashes)) return;
   for (let start = 0; start < bytes.length;) {
     const state = blockState(look, start);
     let end = Math.min(start + BLOCK_BYTES, bytes.length);
     while (end < bytes.length && (state === "zeroed" || end % CHUNK_BYTES_MAX !== 0) && blockState(look, end) === state)
       end = Math.min(end + BLOCK_BYTES, bytes.length);
-    if (state === "written") delta.write(look.offset + start, bytes.subarray(start, end));
+    if (state === "written") delta.write(look.offset, bytes, start, end);
     if (state === "zeroed") delta.zero(look.offset + start, end - start);
     start = end;
   }
+  delta.pack(bytes);
 }
 
 function blockState({ hashes, known }: RegionLook, start: number): "same" | "written" | "zeroed" {

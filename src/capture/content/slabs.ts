@@ -13,17 +13,21 @@ export class PayloadSlabs {
   private readonly inUse = new WeakMap<ArrayBufferLike, number>();
   private readonly free: Buffer[] = [];
 
-  /** A copy of `bytes`, valid until it is given back. */
-  keep(bytes: Buffer): Buffer {
-    if (this.used + bytes.length > SLAB_BYTES) {
+  /** What is left of a slab, at least `lengthBytes`. */
+  room(lengthBytes: number): Buffer {
+    if (this.used + lengthBytes > SLAB_BYTES) {
       this.current = this.free.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
       this.used = 0;
     }
+    return this.current.subarray(this.used);
+  }
+
+  /** The first `lengthBytes` of that room, valid until they are given back. */
+  take(lengthBytes: number): Buffer {
     const { current, used } = this;
-    bytes.copy(current, used);
-    this.used += bytes.length;
+    this.used += lengthBytes;
     this.inUse.set(current.buffer, (this.inUse.get(current.buffer) ?? 0) + 1);
-    return current.subarray(used, used + bytes.length);
+    return current.subarray(used, used + lengthBytes);
   }
 
   giveBack(kept: Buffer): void {
