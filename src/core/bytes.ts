@@ -6,6 +6,7 @@ import { assert } from "./assert.ts";
 import type { ByteString } from "./units.ts";
 
 const HALF = 2 ** 32;
+const SHORT_BYTES = 48; // Up to here a loop is done before a call into native code has begun.
 
 export class ByteWriter {
   private buffer: Buffer;
@@ -31,7 +32,10 @@ export class ByteWriter {
 
   /** A copy of what was written so far. */
   copy(): Buffer {
-    return Buffer.from(this.view());
+    const copy = Buffer.allocUnsafe(this.end);
+    if (this.end > SHORT_BYTES) this.buffer.copy(copy, 0, 0, this.end);
+    else for (let i = 0; i < this.end; i++) copy[i] = this.buffer[i]!;
+    return copy;
   }
 
   u8(value: number): void {

@@ -19,6 +19,7 @@ export interface OverflowPointer extends PagePointer {
   readonly birth: number;
 }
 
+const SHORT_BYTES = 48;
 export const POINTER_BYTES = 9;
 export const OVERFLOW_POINTER_BYTES = 24;
 const MAGIC_NUMBER = Buffer.from(PAGE_MAGIC, "latin1").readUInt32LE(0);
@@ -90,6 +91,13 @@ function writeVarint(page: Buffer, value: number, at: number): number {
   return at;
 }
 
+/** Copies from `start` on; returns where the bytes end. Short copies cost less than a call into native code. */
+function putBytes(page: Buffer, at: number, bytes: Buffer, start: number): number {
+  if (bytes.length - start > SHORT_BYTES) return at + bytes.copy(page, at, start);
+  for (let i = start; i < bytes.length; i++) page[at++] = bytes[i]!;
+  return at;
+}
+
 export class PageBuilder {
   private readonly page: Buffer = Buffer.alloc(BLOCK_BYTES);
   private readonly restarts: number[] = [];
@@ -108,8 +116,8 @@ export class PageBuilder {
     let at = writeVarint(this.page, shared, this.at);
     at = writeVarint(this.page, key.length - shared, at);
     at = writeVarint(this.page, tag, at);
-    at += key.copy(this.page, at, shared);
-    this.at = at + value.copy(this.page, at);
+    at = putBytes(this.page, at, key, shared);
+    this.at = putBytes(this.page, at, value, 0);
     this.count += 1;
     this.last = key;
     return true;
@@ -147,6 +155,87 @@ export class PageBuilder {
   }
 }
 
+/** Where a search in a page ended: one for all searches, as there is no time for a new one each; valid until the next. */
+export const found: { valueStart: number; valueLength: number; isOverflow: boolean } = { valueStart: 0, valueLength: 0, isOverflow: false };
+
+/** Whether a leaf has this very key; `found` says where its value lies. */
+export function findEntry(page: Buffer, key: Buffer): boolean {
+  return search(page, key) === 0;
+}
+
+/** In an inner page: the child that may hold `key`, the last one whose key is at or below it, or the first. */
+export function findChild(page: Buffer, key: Buffer): PagePointer {
+  search(page, key);
+  return decodePointer(page, found.valueStart);
+}
+
+/**
+ * `found` becomes the last entry at or below `key`, or the first one of the page. 0 where it is that key. No key is put together: while
+ * entries are below `key`, how much of it the one before had says by its shared length alone how most of them compare.
+ */
+function search(page: Buffer, key: Buffer): number {
+  const restartCount = page.readUInt16LE(PAGE.restartCount);
+  const restartsAt = BLOCK_BYTES - restartCount * 2;
+  let low = 0;
+  for (let high = restartCount - 1; low < high;) {
+    const middle = (low + high + 1) >> 1;
+    if (compareWhole(page, page[restartsAt + middle * 2]! | (page[restartsAt + middle * 2 + 1]! << 8), key) <= 0) low = middle;
+    else high = middle - 1;
+  }
+  let at = page[restartsAt + low * 2]! | (page[restartsAt + low * 2 + 1]! << 8);
+  const end = Math.min(entryCount(page), (low + 1) * RESTART_INTERVAL);
+  let matched = 0; // Bytes that `key` has in common with the entry before, which is below it.
+  for (let index = low * RESTART_INTERVAL; index < end; index++) {
+    at = readHead(page, at);
+    const { shared, own } = head;
+    let order = shared < matched ? 1 : -1; // It has more, or less, in common with the entry before than `key` has.
+    if (shared === matched) {
+      const length = Math.min(own, key.length - shared);
+      let i = 0;
+      while (i < length && page[at + i] === key[shared + i]) i++;
+      order = i < length ? page[at + i]! - key[shared + i]! : shared + own - key.length;
+      matched = shared + i;
+    }
+    if (order > 0 && index > 0) return 1;
+    found.valueStart = at + own;
+    found.valueLength = head.tag >>> 1;
+    found.isOverflow = (head.tag & 1) === 1;
+    if (order >= 0) return order;
+    at += own + found.valueLength;
+  }
+  return -1;
+}
+
+/** Whether `key` lies between whole keys of this leaf: if no entry of it has the key, none of the tree does. */
+export function spans(page: Buffer, key: Buffer): boolean {
+  const last = page.readUInt16LE(BLOCK_BYTES - 2);
+  return compareWhole(page, PAGE.entries, key) <= 0 && compareWhole(page, last, key) >= 0;
+}
+
+/** Compares the whole key of the restart at `at` with `key`. */
+function compareWhole(page: Buffer, at: number, key: Buffer): number {
+  const start = readHead(page, at);
+  const length = Math.min(head.own, key.length);
+  for (let i = 0; i < length; i++) {
+    const difference = page[start + i]! - key[i]!;
+    if (difference !== 0) return difference;
+  }
+  return head.own - key.length;
+}
+
+const head = { shared: 0, own: 0, tag: 0 };
+
+/** The three numbers before an entry's key; returns where that begins. */
+function readHead(page: Buffer, at: number): number {
+  head.shared = page[at++]!;
+  if (head.shared >= 0x80) head.shared = (head.shared & 0x7f) | (page[at++]! << 7); // Keys have at most 300 bytes.
+  head.own = page[at++]!;
+  if (head.own >= 0x80) head.own = (head.own & 0x7f) | (page[at++]! << 7);
+  head.tag = page[at++]!;
+  if (head.tag >= 0x80) head.tag = (head.tag & 0x7f) | (page[at++]! << 7); // Values have at most 1,024 in the page: 2,049.
+  return at;
+}
+
 /** Walks the entries of one page in order. */
 export class PageCursor {
   readonly page: Buffer;
@@ -175,9 +264,9 @@ export class PageCursor {
     const own = this.varint();
     const tag = this.varint();
     let { at } = this;
-    if (own < 24) {
+    if (own < SHORT_BYTES) {
       const { keyBytes } = this;
-      for (let i = 0; i < own; i++) keyBytes[shared + i] = page[at + i]!; // Short copies cost less than a call into native code.
+      for (let i = 0; i < own; i++) keyBytes[shared + i] = page[at + i]!;
     } else page.copy(this.keyBytes, shared, at, at + own);
     at += own;
     this.keyLength = shared + own;
@@ -195,7 +284,9 @@ export class PageCursor {
   }
 
   key(): Buffer {
-    return Buffer.from(this.keyBytes.subarray(0, this.keyLength));
+    const key = Buffer.allocUnsafe(this.keyLength);
+    for (let i = 0; i < key.length; i++) key[i] = this.keyBytes[i]!;
+    return key;
   }
 
   /** A view into the page. */
@@ -225,16 +316,7 @@ export class PageCursor {
     return false;
   }
 
-  /** In an inner page: the place of the child that may hold `key`, the last one whose key is at or below it. */
-  seekChild(key: Buffer): PagePointer {
-    this.toRestart(this.restartBelow(key));
-    this.next();
-    let at = this.valueStart;
-    while (this.next() && this.compare(key) <= 0) at = this.valueStart;
-    return decodePointer(this.page, at);
-  }
-
-  /** As seekChild, and stays on that child, so that next() goes to its right neighbour. */
+  /** In an inner page: stands on the child that may hold `key`, so that next() goes to its right neighbour. */
   standOnChild(key: Buffer): PagePointer {
     const restart = this.restartBelow(key);
     this.toRestart(restart);

@@ -9,16 +9,22 @@ import { isIntactPage } from "./tree-page.ts";
 import type { OverflowPointer, PagePointer } from "./tree-page.ts";
 
 const CACHE_PAGES = 4096; // 16 MiB: all inner pages of 10 million files' tree and the leaves in use.
+const SLAB_PAGES = 64; // Memory of single pages would keep the garbage collector busier than reading them is.
 const EXTENT_BLOCKS_MAX = 256; // Written in one call of 1 MiB.
 
 interface CachedPage {
   readonly crc: number;
-  readonly page: Buffer;
+  page: Buffer;
+  /** Asked for again since it came, or since it was last passed over. */
+  isInUse: boolean;
 }
 
 export class TreePages {
   private readonly store: Store;
+  /** In the order in which they go: what is in use then is passed over once, and queues anew. */
   private readonly cache = new Map<number, CachedPage>();
+  private slab: Buffer = Buffer.alloc(0);
+  private slabUsedBytes = 0;
 
   constructor(store: Store) {
     this.store = store;
@@ -28,21 +34,41 @@ export class TreePages {
   load(pointer: PagePointer): Buffer {
     const cached = this.cache.get(pointer.block);
     if (cached !== undefined && cached.crc === pointer.crc) {
-      if (this.cache.size > CACHE_PAGES / 2) {
-        this.cache.delete(pointer.block); // To the end of the queue.
-        this.cache.set(pointer.block, cached);
-      }
+      cached.isInUse = true;
       return cached.page;
     }
-    const page = this.read(pointer);
-    this.cache.set(pointer.block, { crc: pointer.crc, page });
-    if (this.cache.size > CACHE_PAGES) this.cache.delete(this.cache.keys().next().value!);
+    const page = this.readInto(this.slabPage(), pointer);
+    this.cache.set(pointer.block, { crc: pointer.crc, page, isInUse: false });
+    if (this.cache.size > CACHE_PAGES) this.evict();
     return page;
+  }
+
+  /** A page that stays leaves its slab: so slabs go in the order in which they came, and hold no memory for a few pages. */
+  private evict(): void {
+    for (const [block, cached] of this.cache) {
+      this.cache.delete(block);
+      if (!cached.isInUse) return;
+      if (cached.page.buffer.byteLength > BLOCK_BYTES) cached.page = ownCopy(cached.page);
+      cached.isInUse = false;
+      this.cache.set(block, cached);
+    }
+  }
+
+  private slabPage(): Buffer {
+    if (this.slabUsedBytes === this.slab.length) {
+      this.slab = Buffer.allocUnsafeSlow(SLAB_PAGES * BLOCK_BYTES);
+      this.slabUsedBytes = 0;
+    }
+    this.slabUsedBytes += BLOCK_BYTES;
+    return this.slab.subarray(this.slabUsedBytes - BLOCK_BYTES, this.slabUsedBytes);
   }
 
   /** Past the cache, for check. */
   read(pointer: PagePointer): Buffer {
-    const page = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    return this.readInto(Buffer.allocUnsafeSlow(BLOCK_BYTES), pointer);
+  }
+
+  private readInto(page: Buffer, pointer: PagePointer): Buffer {
     const length = this.store.file.read(page, pointer.block * BLOCK_BYTES);
     if (length === BLOCK_BYTES && isIntactPage(page, pointer.crc)) return page;
     throw new RainbowError("DIG_CHECKSUM", `a tree page is damaged (block ${pointer.block} of the data file): \`rainbow replay\` builds the tree anew`, {
@@ -70,6 +96,12 @@ export class TreePages {
   clear(): void {
     this.cache.clear();
   }
+}
+
+function ownCopy(page: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  page.copy(copy);
+  return copy;
 }
 
 export function overflowBlocks(lengthBytes: number): number {

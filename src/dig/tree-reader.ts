@@ -1,7 +1,7 @@
 /** Reading one tree: lookups and ranges over encoded pages. */
 import { assert, RainbowError } from "../core/index.ts";
 import type { TreeInfo, TreeReader } from "./dig.ts";
-import { decodeOverflowPointer, PageCursor, pageLevel } from "./tree-page.ts";
+import { decodeOverflowPointer, findChild, findEntry, found, PageCursor, pageLevel, spans } from "./tree-page.ts";
 import type { PagePointer } from "./tree-page.ts";
 import type { TreePages } from "./tree-pages.ts";
 
@@ -10,6 +10,8 @@ export class PagedTreeReader implements TreeReader {
   private readonly pages: TreePages;
   private readonly root: PagePointer | undefined;
   private readonly release: () => void;
+  /** Where the last lookup ended: that of a neighbour ends there too. */
+  private leaf: Buffer | undefined;
   private isClosed = false;
 
   /** `root` is absent in the empty tree. */
@@ -23,10 +25,10 @@ export class PagedTreeReader implements TreeReader {
   get(key: Buffer): Buffer | undefined {
     assert(!this.isClosed, "a closed reader is not asked");
     if (this.root === undefined) return undefined;
-    let page = this.pages.load(this.root);
-    while (pageLevel(page) > 0) page = this.child(page, new PageCursor(page).seekChild(key));
-    const cursor = new PageCursor(page);
-    return cursor.seek(key) && cursor.compare(key) === 0 ? this.valueOf(cursor) : undefined;
+    const page = this.leaf !== undefined && spans(this.leaf, key) ? this.leaf : this.leafOf(key, this.root);
+    if (!findEntry(page, key)) return undefined;
+    const value = page.subarray(found.valueStart, found.valueStart + found.valueLength);
+    return found.isOverflow ? this.pages.loadOverflow(decodeOverflowPointer(value)) : value;
   }
 
   *range(from: Buffer, to: Buffer): IterableIterator<{ readonly key: Buffer; readonly value: Buffer }> {
@@ -47,7 +49,15 @@ export class PagedTreeReader implements TreeReader {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
+    this.leaf = undefined;
     this.release();
+  }
+
+  private leafOf(key: Buffer, root: PagePointer): Buffer {
+    let page = this.pages.load(root);
+    while (pageLevel(page) > 0) page = this.child(page, findChild(page, key));
+    this.leaf = page;
+    return page;
   }
 
   /** Cursors from the root to the leaf; the leaf's stands on the first entry at or above `from`, or before its end. */

@@ -205,7 +205,7 @@ export class TreeWriter {
       if (this.change !== undefined && order === 0) {
         if (cursor.isOverflow) this.replaceOverflow(cursor);
         this.takeChange(true);
-      } else this.level(0).add(cursor.key(), Buffer.from(cursor.value()), cursor.isOverflow);
+      } else this.level(0).add(cursor.key(), cursor.value(), cursor.isOverflow);
     }
   }
 

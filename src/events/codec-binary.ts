@@ -45,7 +45,7 @@ function writeNode(writer: ByteWriter, node: NodeId): void {
   writer.varint(node % COUNTER_SPAN);
 }
 
-function readNode(reader: ByteReader): NodeId {
+export function readNode(reader: ByteReader): NodeId {
   const epoch = reader.varint();
   const counter = reader.varint();
   if (epoch >= EPOCH_LIMIT || counter >= COUNTER_SPAN) reader.reject("a node id out of range");

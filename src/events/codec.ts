@@ -4,7 +4,8 @@
  * bytes that no Rainbow wrote are EVENT_CORRUPT with stream and revision.
  */
 import { ByteReader, ByteWriter, RainbowError } from "../core/index.ts";
-import { READERS, WRITERS } from "./codec-binary.ts";
+import type { NodeId } from "../core/index.ts";
+import { READERS, readNode, WRITERS } from "./codec-binary.ts";
 import type { BinaryType } from "./codec-binary.ts";
 import { decodeJson, encodeJson, isJsonType } from "./codec-json.ts";
 import type { JsonType } from "./codec-json.ts";
@@ -44,7 +45,22 @@ export function encodeEvent(event: MachineEvent, metadata: EventMetadata): NewEv
 /** Buffers inside the event (hashes) are views of `stored`. */
 export function decodeEvent(stored: StoredEvent): Recorded {
   const fail = (why: string): Error => eventCorrupt(stored.stream, stored.revision, `${stored.type}: ${why}`);
-  return { event: decodeEventData(stored.type, stored.data, fail), revision: stored.revision, metadata: decodeMetadata(stored.metadata, fail) };
+  return { event: decodeStored(stored), revision: stored.revision, metadata: decodeMetadata(stored.metadata, fail) };
+}
+
+/** Without its metadata. */
+export function decodeStored(stored: StoredEvent): MachineEvent {
+  return decodeEventData(stored.type, stored.data, (why) => eventCorrupt(stored.stream, stored.revision, `${stored.type}: ${why}`));
+}
+
+/** Events whose data begin with the node that they tell of: it can be had without decoding the rest. */
+const NODE_FIRST: ReadonlySet<string> = new Set<BinaryType>(["ExtentsWritten", "AttributesSet", "SizeSet", "RangeZeroed", "PassStarted", "VersionSettled"]);
+
+/** The node that a stored event tells of, where that can be had without decoding it. */
+export function nodeOfStored(stored: StoredEvent): NodeId | undefined {
+  if (!NODE_FIRST.has(stored.type) || stored.data[0] !== 1) return undefined;
+  const reader = new ByteReader(bufferOf(stored.data), (why) => eventCorrupt(stored.stream, stored.revision, `${stored.type}: ${why}`), 1);
+  return readNode(reader);
 }
 
 export function decodeEventData(type: string, data: Uint8Array, fail: (why: string) => Error): MachineEvent {

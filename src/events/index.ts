@@ -7,11 +7,13 @@
  * and types count towards the limit of an append. Not for: payload, or what is true now (projections).
  */
 export { START_HASH } from "./chain.ts";
-export { decodeEvent, encodeEvent } from "./codec.ts";
+export { readBatches, readStoredBatches, StoredBatch } from "./batches.ts";
+export type { RecordedBatch } from "./batches.ts";
+export { decodeEvent, decodeStored, encodeEvent, nodeOfStored } from "./codec.ts";
 export { APPEND_BYTES_MAX, APPEND_EVENTS_MAX, NO_STREAM, READ_COUNT_MAX, STREAM_NAME_BYTES_MAX } from "./event-store.ts";
 export type { Appended, EventStore, NewEvent, ReadOptions, StoredEvent, StreamInfo, SubscribeOptions, SubscriptionPage } from "./event-store.ts";
-export { ChainedStream, chainHashAt, readBatches, verifyChain } from "./machine-stream.ts";
-export type { BatchAppended, ChainReport, RecordedBatch, StreamEnd } from "./machine-stream.ts";
+export { ChainedStream, chainHashAt, verifyChain } from "./machine-stream.ts";
+export type { BatchAppended, ChainReport, StreamEnd } from "./machine-stream.ts";
 export { MemoryEventStore } from "./memory-store.ts";
 export { eventIdOf } from "./metadata.ts";
 export type { BatchMetadata } from "./metadata.ts";

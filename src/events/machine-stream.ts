@@ -2,8 +2,9 @@
  * A machine's stream as its one appender and its readers see it: batches of events, each one append, linked by a hash over stored
  * bytes. The hash of a batch is over its events alone; the last event's metadata holds the hash of the batch before, so it links.
  */
-import { assert, ByteWriter, isRainbowError, RainbowError } from "../core/index.ts";
+import { assert, ByteWriter, RainbowError } from "../core/index.ts";
 import type { Position, Revision } from "../core/index.ts";
+import type { RecordedBatch } from "./batches.ts";
 import { BatchHasher, batchHash, START_HASH } from "./chain.ts";
 import { decodeEvent, eventCorrupt, writeEventData } from "./codec.ts";
 import type { EventStore, NewEvent, StoredEvent } from "./event-store.ts";
@@ -11,7 +12,7 @@ import { APPEND_EVENTS_MAX, NO_STREAM } from "./event-store.ts";
 import { ID_BYTES } from "./limits.ts";
 import { encodeBatchMetadata, writeEventId, writeMetadata } from "./metadata.ts";
 import type { BatchMetadata } from "./metadata.ts";
-import type { EventMetadata, MachineEvent, Recorded } from "./schema.ts";
+import type { MachineEvent } from "./schema.ts";
 
 /** The end of a stream: revision of the last event (-1: none) and the chain hash after it. */
 export interface StreamEnd {
@@ -26,21 +27,7 @@ export interface BatchAppended extends StreamEnd {
   readonly repeated: boolean;
 }
 
-/** One whole batch, decoded. `chainHash` is computed when it is first asked for. */
-export interface RecordedBatch {
-  readonly stream: string;
-  readonly events: readonly Recorded[];
-  readonly first: Revision;
-  readonly last: Revision;
-  readonly metadata: BatchMetadata;
-  /** The chain hash before the batch. */
-  readonly previousHash: Buffer;
-  /** The chain hash after the batch. */
-  readonly chainHash: Buffer;
-}
-
 const PAGE_EVENTS = 10_000;
-const PAGE_BYTES = 4 << 20;
 
 /**
  * The one appender's view of a stream. Appends may be pipelined: each names the revision that the one before it will reach. When one
@@ -156,78 +143,6 @@ export async function chainHashAt(store: EventStore, stream: string, revision: R
     next += page.length;
   }
   return batchHash(events);
-}
-
-/**
- * The batches that begin at or after `from` and end at or before `to`, in order. The caller may trust each event's checksum; the
- * link to the batch before is checked by verifyChain. EVENT_CORRUPT where a batch is not whole.
- */
-export async function* readBatches(store: EventStore, stream: string, from: Revision, to: Revision): AsyncGenerator<RecordedBatch> {
-  let open: StoredEvent[] = [];
-  let decoded: Recorded[] = [];
-  let next = from;
-  while (next <= to) {
-    const page = await pageBeforeDamage(store, stream, next, Math.min(PAGE_EVENTS, to - next + 1));
-    if (page.length === 0) return;
-    for (const stored of page) {
-      const recorded = decodeEvent(stored);
-      if (decoded.length === 0 && recorded.metadata.index > 0) continue; // A batch that began before `from` or before the truncation.
-      if (recorded.metadata.index !== decoded.length)
-        throw eventCorrupt(stream, stored.revision, `its index is ${recorded.metadata.index}, not ${decoded.length}`);
-      open.push(stored);
-      decoded.push(recorded);
-      const end = recorded.metadata.batchEnd;
-      if (end === undefined) continue;
-      yield new DecodedBatch(open, decoded, end.previousHash);
-      open = [];
-      decoded = [];
-    }
-    next = (page.at(-1)!.revision + 1) as Revision;
-  }
-}
-
-/** A page from `from` on; where an event in it is damaged, only what lies before that one. EVENT_CORRUPT where that is nothing. */
-async function pageBeforeDamage(store: EventStore, stream: string, from: Revision, maxCount: number): Promise<StoredEvent[]> {
-  try {
-    return await store.read(stream, { from, maxCount, bytesMax: PAGE_BYTES });
-  } catch (error) {
-    const soundCount = isRainbowError(error, "EVENT_CORRUPT") ? Number(error.facts["revision"]) - from : 0;
-    if (!(soundCount > 0 && soundCount < maxCount)) throw error;
-    return store.read(stream, { from, maxCount: soundCount, bytesMax: PAGE_BYTES });
-  }
-}
-
-class DecodedBatch implements RecordedBatch {
-  readonly events: readonly Recorded[];
-  readonly previousHash: Buffer;
-  private readonly stored: readonly StoredEvent[];
-  private hash: Buffer | undefined;
-
-  constructor(stored: readonly StoredEvent[], events: readonly Recorded[], previousHash: Buffer) {
-    this.stored = stored;
-    this.events = events;
-    this.previousHash = previousHash;
-  }
-
-  get stream(): string {
-    return this.stored[0]!.stream;
-  }
-
-  get first(): Revision {
-    return this.stored[0]!.revision;
-  }
-
-  get last(): Revision {
-    return this.stored.at(-1)!.revision;
-  }
-
-  get metadata(): EventMetadata {
-    return this.events[0]!.metadata;
-  }
-
-  get chainHash(): Buffer {
-    return (this.hash ??= batchHash(this.stored));
-  }
 }
 
 export interface ChainReport extends StreamEnd {

@@ -76,7 +76,35 @@ export function encodeMetadata(metadata: EventMetadata): Buffer {
 
 /** Throws what `fail` makes where the bytes are not metadata, NEWER_FORMAT where a newer Rainbow wrote them. */
 export function decodeMetadata(bytes: Uint8Array, fail: (why: string) => Error): EventMetadata {
-  const reader = new ByteReader(bufferOf(bytes), fail);
+  return new MetadataReader().read(bytes, fail);
+}
+
+/** Decodes the metadata of one event after the other: what those of a batch begin with is decoded once. */
+export class MetadataReader {
+  private shared: Uint8Array = new Uint8Array(0);
+  private batch: BatchMetadata | undefined;
+
+  /** As decodeMetadata. */
+  read(bytes: Uint8Array, fail: (why: string) => Error): EventMetadata {
+    const reader = new ByteReader(bufferOf(bytes), fail);
+    if (this.batch !== undefined && beginsWith(bytes, this.shared)) reader.offset = this.shared.length;
+    else {
+      this.batch = readBatchMetadata(reader);
+      this.shared = bytes.subarray(0, reader.offset);
+    }
+    const { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, correlation } = this.batch;
+    const index = reader.varint();
+    if (reader.remaining === 0) return { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, index, correlation };
+    const count = reader.varint();
+    if (count !== index + 1) reader.reject("a batch's count differs from its last index");
+    const previousHash = reader.bytes(HASH_BYTES);
+    reader.finish();
+    return { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, index, batchEnd: { count, previousHash }, correlation };
+  }
+}
+
+/** Its length lies in its bytes: what begins with the same bytes says the same. */
+function readBatchMetadata(reader: ByteReader): BatchMetadata {
   const version = reader.u8();
   if (version === 0) reader.reject("metadata of version 0");
   if (version > METADATA_VERSION) throw new RainbowError("NEWER_FORMAT", `event metadata of version ${version} was written by a newer Rainbow`, { version });
@@ -87,13 +115,13 @@ export function decodeMetadata(bytes: Uint8Array, fail: (why: string) => Error):
   const epoch = reader.varint() as Epoch;
   const sequence = reader.varint();
   const correlation = reader.buffer[reader.offset] === 0 && reader.remaining > 0 ? emptyText(reader) : reader.text(CORRELATION_BYTES_MAX);
-  const index = reader.varint();
-  if (reader.remaining === 0) return { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, index, correlation };
-  const count = reader.varint();
-  if (count !== index + 1) reader.reject("a batch's count differs from its last index");
-  const previousHash = reader.bytes(HASH_BYTES);
-  reader.finish();
-  return { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, index, batchEnd: { count, previousHash }, correlation };
+  return { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, correlation };
+}
+
+function beginsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  if (bytes.length < start.length) return false;
+  for (let i = start.length - 1; i >= 0; i--) if (bytes[i] !== start[i]) return false; // What differs between batches stands at the end.
+  return true;
 }
 
 /** The same bytes as a Buffer, without a copy. */

@@ -39,9 +39,8 @@ export class LongHistory {
   readonly random = seededRandom(3);
   memoryBytesPeak = 0;
   readonly store: EventStore;
-  dig: Dig;
+  readonly dig: Dig;
   projection: DigTreeProjection;
-  private readonly directory: string;
   private readonly chain: ChainedStream;
   private readonly moved = new Set<number>();
   private sequence = 0;
@@ -49,8 +48,7 @@ export class LongHistory {
   private appended: Promise<unknown>[] = [];
   private firstChunk = 0;
 
-  private constructor(directory: string, store: EventStore, dig: Dig, chain: ChainedStream, projection: DigTreeProjection) {
-    this.directory = directory;
+  private constructor(store: EventStore, dig: Dig, chain: ChainedStream, projection: DigTreeProjection) {
     this.store = store;
     this.dig = dig;
     this.chain = chain;
@@ -62,7 +60,7 @@ export class LongHistory {
     const store = await openLmdbEventStore({ path: join(directory, "events.lmdb"), create: true });
     const dig = await openBenchDig(join(directory, "machine"));
     const chain = await ChainedStream.open(store, STREAM);
-    const history = new LongHistory(directory, store, dig, chain, await DigTreeProjection.open({ store, stream: STREAM, dig, clock: benchClock }));
+    const history = new LongHistory(store, dig, chain, await DigTreeProjection.open({ store, stream: STREAM, dig, clock: benchClock }));
     await history.storePool();
     return history;
   }
@@ -77,11 +75,10 @@ export class LongHistory {
     await this.projection.projected(this.head);
   }
 
-  /** A new data file with no trees, and a projection that has seen nothing. */
+  /** Discards all trees, as `rainbow replay` does; the projection has seen nothing then. */
   async forgetTrees(): Promise<void> {
     await this.projection.close();
-    await this.dig.close();
-    this.dig = await openBenchDig(join(this.directory, "again"));
+    await this.dig.trees.discardAfter(-1 as Revision);
     this.projection = await DigTreeProjection.open({ store: this.store, stream: STREAM, dig: this.dig, clock: benchClock });
   }
 

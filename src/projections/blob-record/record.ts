@@ -22,6 +22,11 @@ export function regionOf(offset: number): number {
   return Math.floor(offset / REGION_BYTES);
 }
 
+/** Where its last extent ends; 0 without. */
+export function recordEnd(record: RegionRecord): number {
+  return record.length === 0 ? 0 : record[record.length - FIELDS]! + record[record.length - FIELDS + 1]!;
+}
+
 /** The index (in extents) of the first extent that ends after `offset`. */
 function firstEndingAfter(record: RegionRecord, offset: number): number {
   let low = 0;
@@ -36,29 +41,31 @@ function firstEndingAfter(record: RegionRecord, offset: number): number {
 
 /** [from, to) of the region becomes the bytes of `chunk` from `chunkOffset` on; with chunk 0 it becomes zeros. */
 export function overwrite(record: RegionRecord, from: number, to: number, chunk: number, chunkOffset: number, count: CountReference): RegionRecord {
-  const first = firstEndingAfter(record, from);
-  const next = record.slice(0, first * FIELDS);
-  let i = first;
-  let right: number[] = [];
-  for (; i < extentCount(record) && record[i * FIELDS]! < to; i++) {
-    const [offset, length, old, oldOffset] = [record[i * FIELDS]!, record[i * FIELDS + 1]!, record[i * FIELDS + 2]!, record[i * FIELDS + 3]!];
-    if (old !== 0) count(old, -1);
-    if (offset < from) {
-      next.push(offset, from - offset, old, oldOffset);
-      count(old, 1);
-    }
-    if (offset + length > to) {
-      right = [to, offset + length - to, old, oldOffset + to - offset];
-      count(old, 1);
-    }
-  }
-  if (chunk !== 0) {
-    next.push(from, to - from, chunk, chunkOffset);
-    count(chunk, 1);
-  }
-  next.push(...right);
-  for (let k = i * FIELDS; k < record.length; k++) next.push(record[k]!);
+  const first = firstEndingAfter(record, from) * FIELDS;
+  let end = first; // Of the extents that have a part in [from, to).
+  for (; end < record.length && record[end]! < to; end += FIELDS) count(record[end + 2]!, -1);
+  const isLeft = first < end && record[first]! < from;
+  const last = end - FIELDS;
+  const isRight = first < end && record[last]! + record[last + 1]! > to;
+  const added = (isLeft ? FIELDS : 0) + (chunk === 0 ? 0 : FIELDS) + (isRight ? FIELDS : 0);
+  const next = new Array<number>(first + added + record.length - end); // Its size is known: no array that grows.
+  let at = 0;
+  for (; at < first; at++) next[at] = record[at]!;
+  if (isLeft) at = put(next, at, record[first]!, from - record[first]!, record[first + 2]!, record[first + 3]!, count);
+  if (chunk !== 0) at = put(next, at, from, to - from, chunk, chunkOffset, count);
+  if (isRight) at = put(next, at, to, record[last]! + record[last + 1]! - to, record[last + 2]!, record[last + 3]! + to - record[last]!, count);
+  for (let i = end; i < record.length; i++) next[at++] = record[i]!;
   return next;
+}
+
+/** Puts an extent at `at`; returns where the next one goes. */
+function put(record: number[], at: number, offset: number, length: number, chunk: number, chunkOffset: number, count: CountReference): number {
+  record[at] = offset;
+  record[at + 1] = length;
+  record[at + 2] = chunk;
+  record[at + 3] = chunkOffset;
+  count(chunk, 1);
+  return at + FIELDS;
 }
 
 /** Reports every reference of the record. */

@@ -6,14 +6,17 @@ import type { ByteString, NodeId, Revision } from "../../core/index.ts";
 import type { TreeInfo, TreeReader } from "../../dig/index.ts";
 import type { RegionRecord } from "../blob-record/index.ts";
 import { hashOfKey } from "./key-filter.ts";
+import type { FilterPack } from "./key-filter.ts";
 import {
   afterPrefix,
   groupOfKey,
   nameKey,
   namePartOfKey,
   nodePartKey,
+  NUMBER_KEY_BYTES,
   numberKey,
   PREFIX,
+  REGION_KEY_BYTES,
   regionKey,
   regionOfKey,
   SEGMENT_PREFIX_BYTES,
@@ -28,6 +31,10 @@ import type { NameValue, StoredNode } from "./values.ts";
 
 const NODES_CACHED = 4096; // Mostly directories, asked for again with each name below them.
 
+// Keys that are looked up and forgotten.
+const NODE_KEY: Buffer = Buffer.alloc(NUMBER_KEY_BYTES);
+const REGION_KEY: Buffer = Buffer.alloc(REGION_KEY_BYTES);
+
 export interface NamedValue {
   readonly name: ByteString;
   readonly value: NameValue;
@@ -39,13 +46,17 @@ export class Base {
   readonly info: TreeInfo;
   readonly segments: readonly Segment[];
   readonly reader: TreeReader;
-  private readonly nodes = new Map<NodeId, StoredNode | undefined>();
+  /** Nothing is here of nodes above it: new ones are not looked for. Known of a tree that was built a moment ago. */
+  highestNode = Number.POSITIVE_INFINITY;
+  private readonly filters: FilterPack;
+  /** null: there is none. */
+  private readonly nodes = new Map<NodeId, StoredNode | null>();
 
   /** Takes the reader over; close() ends its lease. */
   constructor(reader: TreeReader, cache: SegmentCache) {
     this.reader = reader;
     this.info = reader.info;
-    this.segments = readSegments(reader, cache);
+    ({ list: this.segments, filters: this.filters } = readSegments(reader, cache));
   }
 
   get revision(): Revision {
@@ -53,6 +64,7 @@ export class Base {
   }
 
   name(parent: NodeId, name: ByteString): NameValue | undefined {
+    if (parent > this.highestNode) return undefined;
     const key = nameKey(parent, name);
     const bytes = this.get(key);
     if (bytes === undefined) return undefined;
@@ -79,16 +91,19 @@ export class Base {
   }
 
   node(node: NodeId): StoredNode | undefined {
-    if (this.nodes.has(node)) return this.nodes.get(node);
-    const bytes = this.get(numberKey(PREFIX.node, node));
+    if (node > this.highestNode) return undefined;
+    const known = this.nodes.get(node);
+    if (known !== undefined) return known ?? undefined;
+    const bytes = this.get(numberKey(PREFIX.node, node, NODE_KEY));
     const record = bytes === undefined ? undefined : decodeNode(node, this.whole(node, bytes));
     if (this.nodes.size >= NODES_CACHED) this.nodes.clear();
-    this.nodes.set(node, record);
+    this.nodes.set(node, record ?? null);
     return record;
   }
 
   region(node: NodeId, region: number, isStaged: boolean): RegionRecord | undefined {
-    const bytes = this.get(regionKey(isStaged ? PREFIX.stagedRegion : PREFIX.region, node, region));
+    if (node > this.highestNode) return undefined;
+    const bytes = this.get(regionKey(isStaged ? PREFIX.stagedRegion : PREFIX.region, node, region, REGION_KEY));
     return bytes === undefined ? undefined : decodeRegion(bytes);
   }
 
@@ -109,7 +124,7 @@ export class Base {
   }
 
   /** Every key with this first byte, newest value each, in key order. Buffers are valid until the next step. */
-  everything(prefix: number): IterableIterator<Entry> {
+  everything(prefix: number): Iterable<Entry> {
     const [from, to] = [Buffer.from([prefix]), Buffer.from([prefix + 1])];
     return mergeNewest([this.reader.range(from, to), ...this.segmentEntries(prefix)]);
   }
@@ -135,10 +150,8 @@ export class Base {
   private get(key: Buffer): Buffer | undefined {
     if (this.segments.length === 0) return this.reader.get(key);
     const hash = hashOfKey(key);
-    for (let i = this.segments.length - 1; i >= 0; i--) {
-      const segment = this.segments[i]!;
-      if (!segment.mayHave(hash)) continue;
-      const value = this.reader.get(segmentEntryKey(segment.index, key));
+    for (let i = this.filters.lastHaving(hash, this.segments.length); i >= 0; i = this.filters.lastHaving(hash, i)) {
+      const value = this.reader.get(segmentEntryKey(this.segments[i]!.index, key));
       if (value !== undefined) return value[0] === 0 ? undefined : value.subarray(1);
     }
     return this.reader.get(key);
@@ -147,7 +160,9 @@ export class Base {
   /** What the segments hold of the keys [from, to) of one directory or file, oldest segment first. */
   private *changes(from: Buffer, to: Buffer): IterableIterator<Entry> {
     const group = hashOfKey(groupOfKey(from));
-    for (const segment of this.segments) if (segment.mayHave(group)) yield* this.segmentRange(segment, from, to);
+    const having: Segment[] = [];
+    for (let i = this.filters.lastHaving(group, this.segments.length); i >= 0; i = this.filters.lastHaving(group, i)) having.push(this.segments[i]!);
+    for (const segment of having.reverse()) yield* this.segmentRange(segment, from, to);
   }
 
   private *segmentRange(segment: Segment, from: Buffer, to: Buffer): IterableIterator<Entry> {

@@ -5,7 +5,7 @@
  */
 import { REGION_BYTES } from "../../core/index.ts";
 import type { AttributesSet, Extent, ExtentsWritten, NodeId, RangeCloned, RangeZeroed, SizeSet, VersionSettled } from "../../core/index.ts";
-import { collectExtents, countAll, EMPTY_RECORD, overwrite, regionOf } from "../blob-record/index.ts";
+import { collectExtents, countAll, EMPTY_RECORD, overwrite, recordEnd, regionOf } from "../blob-record/index.ts";
 import type { RegionRecord } from "../blob-record/index.ts";
 import type { State } from "./state.ts";
 import type { StoredNode } from "./values.ts";
@@ -18,6 +18,7 @@ export function regionLimit(sizeBytes: number): number {
 }
 
 export function applyExtents(state: State, event: ExtentsWritten): void {
+  if (isAppliedInside(state, event)) return;
   const file = openFile(state, event.node);
   if (file === undefined) return;
   let region = -1;
@@ -41,6 +42,25 @@ export function applyExtents(state: State, event: ExtentsWritten): void {
   if (region >= 0) file.put(region, record);
   const last = event.extents.at(-1);
   file.finish(last === undefined ? 0 : last.offset + last.length);
+}
+
+/**
+ * Writes inside what a settled file has already, in one region: its size and marks stay as they are, so that nobody needs its node. That
+ * a record is there says that the node is a file that is neither pristine nor hidden, and is at least as long as the record's last extent.
+ */
+function isAppliedInside(state: State, { node, extents }: ExtentsWritten): boolean {
+  if (extents.length === 0 || state.isLazy || state.isNodeAtHand(node) || state.bracket(node) !== undefined) return false;
+  const region = regionOf(extents[0]!.offset);
+  const base = region * REGION_BYTES;
+  const before = state.region(node, region, false);
+  if (before === undefined) return false;
+  const end = base + recordEnd(before);
+  let record = before;
+  for (const { offset, length } of extents) if (offset < base || offset + length > end) return false;
+  for (const { offset, length, chunk, chunkOffset } of extents)
+    record = overwrite(record, offset - base, offset - base + length, chunk, chunkOffset, state.count);
+  state.setRegion(node, region, false, record.length === 0 ? null : record);
+  return true;
 }
 
 export function applyZeros(state: State, event: RangeZeroed): void {
@@ -181,6 +201,8 @@ function openFile(state: State, nodeId: NodeId): OpenFile | undefined {
 class SettledFile implements OpenFile {
   private readonly state: State;
   private readonly node: StoredNode;
+  /** The highest region that was put. */
+  private highest = -1;
 
   constructor(state: State, node: StoredNode) {
     this.state = state;
@@ -192,10 +214,12 @@ class SettledFile implements OpenFile {
   }
 
   get(region: number): RegionRecord {
+    if (this.node.pristine && region > this.highest) return EMPTY_RECORD; // Nothing was said of it before: there is nothing to look for.
     return this.state.region(this.node.node, region, false) ?? EMPTY_RECORD;
   }
 
   put(region: number, record: RegionRecord): void {
+    this.highest = Math.max(this.highest, region);
     this.state.setRegion(this.node.node, region, false, record.length === 0 ? null : record);
   }
 

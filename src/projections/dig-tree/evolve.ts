@@ -4,29 +4,39 @@
  */
 import { MACHINE_NODE } from "../../core/index.ts";
 import type { ByteString, NodeCreated, NodeId, NodeLinked, NodeRenamed, NodeUnlinked, Revision, TimeUs } from "../../core/index.ts";
-import type { EventMetadata, MachineEvent, Recorded } from "../../events/index.ts";
+import { decodeStored, nodeOfStored } from "../../events/index.ts";
+import type { EventMetadata, MachineEvent, MachineEventType, Recorded, StoredBatch, StoredEvent } from "../../events/index.ts";
 import type { NodeName } from "../view.ts";
 import { applyAttributes, applyClone, applyExtents, applySize, applyZeros, dropContent, ignore, settle, startPass } from "./content.ts";
 import { closedGapKey, decodeGap, encodeFact, encodeGap, openGapKey, POLICY_KEY, purgeKey, rootKey, snapshotKey, stretchKey } from "./control.ts";
-import type { LateChange, State } from "./state.ts";
+import { renamed } from "./state.ts";
+import type { Rename, State } from "./state.ts";
 import type { StoredNode } from "./values.ts";
 
 const STEP_US = 1_000_000; // Clocks that are slewed go back by less; more is another stretch of time.
 
-export function evolve(state: State, recorded: Recorded): void {
-  const { event, revision, metadata } = recorded;
-  if (state.isLazy && isLate(event)) state.putOff(event);
-  else apply(state, event, revision);
+export function evolve(state: State, { event, revision, metadata }: Recorded): void {
+  apply(state, event, revision);
   if (metadata.batchEnd !== undefined) endBatch(state, metadata, revision);
 }
 
-/** What a lazy State puts off: facts of one file, which nothing else depends on. */
-function isLate(event: MachineEvent): event is LateChange {
-  return event.type === "ExtentsWritten" || event.type === "AttributesSet" || event.type === "SizeSet" || event.type === "RangeZeroed";
+/** Facts of one file, which nothing else depends on. */
+const LATE: ReadonlySet<string> = new Set<MachineEventType>(["ExtentsWritten", "AttributesSet", "SizeSet", "RangeZeroed"]);
+
+/** A batch into a lazy State: what can be put off is not even decoded. `onEvent` sees all else before it is applied. */
+export function evolveLazily(state: State, batch: StoredBatch, onEvent?: (recorded: Recorded) => void): void {
+  batch.stored.forEach((stored, index) => {
+    const node = LATE.has(stored.type) ? nodeOfStored(stored) : undefined;
+    if (node !== undefined) return state.putOff(node, stored);
+    const recorded = batch.recorded(index);
+    onEvent?.(recorded);
+    apply(state, recorded.event, stored.revision);
+  });
+  endBatch(state, batch.end, batch.last);
 }
 
-export function applyLate(state: State, change: LateChange): void {
-  apply(state, change, 0 as Revision);
+export function applyLate(state: State, change: StoredEvent): void {
+  apply(state, decodeStored(change), change.revision);
 }
 
 function apply(state: State, event: MachineEvent, revision: Revision): void {
@@ -58,7 +68,8 @@ function apply(state: State, event: MachineEvent, revision: Revision): void {
   }
 }
 
-type MachineFact = Exclude<MachineEvent, LateChange | { type: "RangeCloned" | "PassStarted" | "VersionSettled" | `Node${string}` }>;
+type FileFact = "ExtentsWritten" | "AttributesSet" | "SizeSet" | "RangeZeroed" | "RangeCloned" | "PassStarted" | "VersionSettled";
+type MachineFact = Exclude<MachineEvent, { type: FileFact | `Node${string}` }>;
 
 function applyToMachine(state: State, event: MachineFact, revision: Revision): void {
   switch (event.type) {
@@ -164,17 +175,22 @@ function link(state: State, event: NodeLinked): void {
 
 function rename(state: State, event: NodeRenamed): void {
   const { node, fromParent, fromName, toParent, toName } = event;
-  const known = state.nodeForNames(node);
-  if (known === undefined || state.name(fromParent, fromName)?.node !== node || !isDirectory(state, toParent)) return ignore(state);
+  const value = state.name(fromParent, fromName);
+  if (value?.node !== node || !isDirectory(state, toParent)) return ignore(state);
   if (fromParent === toParent && fromName === toName) return;
-  if (known.kind === "directory" && isBelow(state, toParent, node)) return ignore(state);
+  if (value.kind === "directory" && isBelow(state, toParent, node)) return ignore(state);
   const there = state.name(toParent, toName);
   const isThere = there?.node === node;
   state.setName(fromParent, fromName, null);
-  const others = known.names.filter((each) => !isSame(each, fromParent, fromName));
-  state.setNode(node, { ...known, names: isThere ? others : [...others, { parent: toParent, name: toName }] });
+  moveName(state, node, { from: { parent: fromParent, name: fromName }, to: isThere ? undefined : { parent: toParent, name: toName } });
   if (there !== undefined && !isThere) removeName(state, toParent, toName, there.node);
-  state.setName(toParent, toName, { node, kind: known.kind, hidden: known.hidden });
+  state.setName(toParent, toName, value);
+}
+
+function moveName(state: State, node: NodeId, change: Rename): void {
+  if (state.isLazy) return state.putOffRename(node, change);
+  const known = state.nodeForNames(node);
+  if (known !== undefined) state.setNode(node, { ...known, names: renamed(known.names, change) });
 }
 
 function unlink(state: State, event: NodeUnlinked): void {

@@ -91,15 +91,11 @@ export async function timeOf(span: StreamSpan, revision: Revision): Promise<Time
 /** The last batch end at or before `revision`; undefined where no whole batch lies there. */
 export async function batchEndBefore(span: StreamSpan, revision: Revision): Promise<Revision | undefined> {
   try {
-    for (let next = revision; next >= span.first;) {
-      const page = await span.store.read(span.stream, { direction: "backwards", from: next, maxCount: next === revision ? 1 : LOOK_BACK_EVENTS });
-      const [newest] = page;
-      if (newest === undefined) return undefined;
-      for (const stored of page) if (decodeEvent(stored).metadata.batchEnd !== undefined) return stored.revision;
-      const { index } = decodeEvent(page.at(-1)!).metadata;
-      next = (page.at(-1)!.revision - index - 1) as Revision; // The batch before ends just before this one's first event.
-    }
-    return undefined;
+    const [stored] = await span.store.read(span.stream, { direction: "backwards", from: revision, maxCount: 1 });
+    if (stored === undefined || stored.revision < span.first) return undefined;
+    const { batchEnd, index } = decodeEvent(stored).metadata;
+    const end = (batchEnd === undefined ? stored.revision - index - 1 : stored.revision) as Revision; // The batch before ends just before this one's first event.
+    return end < span.first ? undefined : end;
   } catch (error) {
     if (isRainbowError(error, "STREAM_NOT_FOUND")) return undefined;
     throw error;

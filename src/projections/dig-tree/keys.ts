@@ -29,24 +29,32 @@ export const PREFIX = {
 export const NAME_PART_BYTES_MAX = 255; // Longer ones (a root's path) end in a hash, so that a key with its prefixes stays below 300 bytes.
 const HASHED_HEAD_BYTES = 223;
 export const SEGMENT_PREFIX_BYTES = 3;
-const GROUP_BYTES = 9; // The prefix and the node.
+export const GROUP_BYTES = 9; // The prefix and the node.
 const HALF = 2 ** 32;
 
-/** prefix, then each number in 8 bytes big-endian. */
-export function numberKey(prefix: number, ...numbers: readonly number[]): Buffer {
-  const key = Buffer.allocUnsafe(1 + numbers.length * 8);
-  key[0] = prefix;
-  numbers.forEach((value, i) => putU64(key, value, 1 + i * 8));
+export const NUMBER_KEY_BYTES = 9;
+export const REGION_KEY_BYTES = 14;
+
+/** prefix, then a number in 8 bytes big-endian. */
+export function numberKey(prefix: number, value: number, key: Buffer = Buffer.allocUnsafe(NUMBER_KEY_BYTES)): Buffer {
+  putNumberKey(key, 0, prefix, value);
   return key;
 }
 
-export function regionKey(prefix: number, node: NodeId, region: number): Buffer {
-  const key = Buffer.allocUnsafe(14);
-  key[0] = prefix;
-  putU64(key, node, 1);
-  key[9] = Math.floor(region / HALF);
-  key.writeUInt32BE(region % HALF, 10);
+export function putNumberKey(key: Buffer, at: number, prefix: number, value: number): void {
+  key[at] = prefix;
+  putU64(key, value, at + 1);
+}
+
+export function regionKey(prefix: number, node: NodeId, region: number, key: Buffer = Buffer.allocUnsafe(REGION_KEY_BYTES)): Buffer {
+  putRegionKey(key, 0, prefix, node, region);
   return key;
+}
+
+export function putRegionKey(key: Buffer, at: number, prefix: number, node: NodeId, region: number): void {
+  putNumberKey(key, at, prefix, node);
+  key[at + NUMBER_KEY_BYTES] = Math.floor(region / HALF);
+  putU32(key, region % HALF, at + NUMBER_KEY_BYTES + 1);
 }
 
 /** Part of a node that is too long for one value. */
@@ -67,11 +75,15 @@ export function namePart(name: ByteString): ByteString {
 
 export function nameKey(parent: NodeId, name: ByteString): Buffer {
   const part = namePart(name);
-  const key = Buffer.allocUnsafe(9 + part.length);
-  key[0] = PREFIX.name;
-  putU64(key, parent, 1);
-  key.latin1Write(part, 9);
+  const key = Buffer.allocUnsafe(NUMBER_KEY_BYTES + part.length);
+  putNameKey(key, 0, parent, part);
   return key;
+}
+
+/** `part` stands for the name. */
+export function putNameKey(key: Buffer, at: number, parent: NodeId, part: ByteString): void {
+  putNumberKey(key, at, PREFIX.name, parent);
+  key.latin1Write(part, at + NUMBER_KEY_BYTES);
 }
 
 export function namePartOfKey(key: Buffer): ByteString {
@@ -94,7 +106,12 @@ export function segmentKey(prefix: number, index: number): Buffer {
 
 /** The place of `key` among the entries of a segment. */
 export function segmentEntryKey(index: number, key: Buffer): Buffer {
-  return Buffer.concat([Buffer.from([PREFIX.segmentEntry, index >>> 8, index & 255]), key]);
+  const entry = Buffer.allocUnsafe(SEGMENT_PREFIX_BYTES + key.length);
+  entry[0] = PREFIX.segmentEntry;
+  entry[1] = index >>> 8;
+  entry[2] = index;
+  entry.set(key, SEGMENT_PREFIX_BYTES);
+  return entry;
 }
 
 /** What the filter of a segment knows all names below a directory, or all regions of a file, by. */
@@ -115,8 +132,16 @@ export function afterPrefix(key: Buffer): Buffer {
 }
 
 function putU64(buffer: Buffer, value: number, at: number): void {
-  buffer.writeUInt32BE(Math.floor(value / HALF), at);
-  buffer.writeUInt32BE(value % HALF, at + 4);
+  putU32(buffer, Math.floor(value / HALF), at);
+  putU32(buffer, value % HALF, at + 4);
+}
+
+/** As writeUInt32BE, which checks its arguments longer than it writes. */
+function putU32(buffer: Buffer, value: number, at: number): void {
+  buffer[at] = value >>> 24;
+  buffer[at + 1] = value >>> 16;
+  buffer[at + 2] = value >>> 8;
+  buffer[at + 3] = value;
 }
 
 function getU64(buffer: Buffer, at: number): number {

@@ -15,11 +15,41 @@ const REGION_BYTES = 130;
 const NUMBER_BYTES = 8;
 const CONTROL_BYTES = 400;
 
+/** Records of one node by slot. Most nodes have one, which needs no map. */
+export class Records {
+  private readonly slot: number;
+  private record: RegionRecord | null;
+  private others: Map<number, RegionRecord | null> | undefined;
+
+  constructor(slot: number, record: RegionRecord | null) {
+    this.slot = slot;
+    this.record = record;
+  }
+
+  get size(): number {
+    return 1 + (this.others?.size ?? 0);
+  }
+
+  get(slot: number): RegionRecord | null | undefined {
+    return slot === this.slot ? this.record : this.others?.get(slot);
+  }
+
+  set(slot: number, record: RegionRecord | null): void {
+    if (slot === this.slot) this.record = record;
+    else (this.others ??= new Map()).set(slot, record);
+  }
+
+  *[Symbol.iterator](): IterableIterator<readonly [slot: number, record: RegionRecord | null]> {
+    yield [this.slot, this.record];
+    if (this.others !== undefined) yield* this.others;
+  }
+}
+
 export class Layer {
   readonly names = new Map<NodeId, Map<ByteString, NameValue | null>>();
   readonly nodes = new Map<NodeId, StoredNode | null>();
   /** By node, then by slot (slotOf). */
-  readonly regions = new Map<NodeId, Map<number, RegionRecord | null>>();
+  readonly regions = new Map<NodeId, Records>();
   /** By raw key. */
   readonly control = new Map<ByteString, Buffer | null>();
   /** How many keys it holds. */
@@ -49,13 +79,13 @@ export class Layer {
   }
 
   setRegion(node: NodeId, slot: number, record: RegionRecord | null): void {
-    let regions = this.regions.get(node);
-    if (regions === undefined) {
-      this.regions.set(node, (regions = new Map()));
-      this.memoryBytes += MAP_BYTES;
+    const records = this.regions.get(node);
+    const before = records?.get(slot);
+    if (records === undefined) this.regions.set(node, new Records(slot, record));
+    else {
+      if (records.size === 1 && before === undefined) this.memoryBytes += MAP_BYTES;
+      records.set(slot, record);
     }
-    const before = regions.get(slot);
-    regions.set(slot, record);
     this.memoryBytes += ((record?.length ?? 0) - (before?.length ?? 0)) * NUMBER_BYTES;
     if (before === undefined) this.grow(REGION_BYTES);
   }
@@ -72,7 +102,7 @@ export class Layer {
     for (const source of [older, newer]) {
       for (const [parent, names] of source.names) for (const [name, value] of names) layer.setName(parent, name, value);
       for (const [node, value] of source.nodes) layer.setNode(node, value);
-      for (const [node, regions] of source.regions) for (const [slot, record] of regions) layer.setRegion(node, slot, record);
+      for (const [node, records] of source.regions) for (const [slot, record] of records) layer.setRegion(node, slot, record);
       for (const [key, value] of source.control) layer.setControl(key, value);
     }
     return layer;

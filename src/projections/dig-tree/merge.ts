@@ -12,7 +12,11 @@ interface Run {
 }
 
 /** `runs` oldest first, each ascending with each key once. Buffers are those of the runs: valid until the next step. */
-export function* mergeNewest(runs: readonly Iterable<Entry>[]): IterableIterator<Entry> {
+export function mergeNewest(runs: readonly Iterable<Entry>[]): Iterable<Entry> {
+  return runs.length === 1 ? runs[0]! : merged(runs);
+}
+
+function* merged(runs: readonly Iterable<Entry>[]): IterableIterator<Entry> {
   const heap: Run[] = [];
   runs.forEach((run, age) => {
     const entries = run[Symbol.iterator]();

@@ -6,14 +6,13 @@
 import { ByteWriter } from "../../core/index.ts";
 import type { Revision } from "../../core/index.ts";
 import type { TreeReader } from "../../dig/index.ts";
-import { KeyFilter } from "./key-filter.ts";
-import type { KeyHash } from "./key-filter.ts";
+import { FilterPack } from "./key-filter.ts";
 import { afterPrefix, PREFIX, segmentKey } from "./keys.ts";
 import { readerOf, treeCorrupt } from "./values.ts";
 
 export const SEGMENT_KEYS_MAX = 500_000; // Keeps the filter below 1 MiB.
 const SEGMENT_VERSION = 1;
-const CACHED_BYTES_MAX = 16 << 20; // All segments of a long tail, or the recent ones of several.
+const CACHED_BYTES_MAX = 16 << 20; // The packs of some million scattered events.
 
 export interface SegmentFacts {
   /** Of the tree that wrote it. */
@@ -26,54 +25,46 @@ export interface SegmentFacts {
   readonly mainPages: number;
 }
 
-export class Segment {
+export interface Segment {
   readonly index: number;
   readonly facts: SegmentFacts;
-  private readonly filter: KeyFilter;
-
-  constructor(index: number, facts: SegmentFacts, filter: KeyFilter) {
-    this.index = index;
-    this.facts = facts;
-    this.filter = filter;
-  }
-
-  /** Whether it may hold this key, or any key that begins with it: the directory's of a name, the file's of a region. */
-  mayHave(key: KeyHash): boolean {
-    return this.filter.mayHave(key);
-  }
-
-  get memoryBytes(): number {
-    return this.filter.bits.byteLength;
-  }
 }
 
-/** Decoded segments by their revision; the oldest go first. */
+/** A tree's segments, oldest first, and their filters: the first ones of a pack that later trees share. */
+export interface Segments {
+  readonly list: readonly Segment[];
+  readonly filters: FilterPack;
+}
+
+interface CachedPack {
+  /** Of the segment that each filter is of. */
+  readonly revisions: Revision[];
+  readonly filters: FilterPack;
+}
+
+/** Packs of filters, the ones asked for last in front: one holds all segments since the main part was written. */
 export class SegmentCache {
-  private readonly segments = new Map<Revision, Segment>();
-  private memoryBytes = 0;
+  private packs: CachedPack[] = [];
 
-  get(revision: Revision, index: number): Segment | undefined {
-    const found = this.segments.get(revision);
-    if (found === undefined || found.index !== index) return undefined;
-    this.segments.delete(revision);
-    this.segments.set(revision, found);
-    return found;
-  }
-
-  add(segment: Segment): void {
-    this.segments.set(segment.facts.revision, segment);
-    this.memoryBytes += segment.memoryBytes;
-    for (const [revision, oldest] of this.segments) {
-      if (this.memoryBytes <= CACHED_BYTES_MAX || oldest === segment) break;
-      this.segments.delete(revision);
-      this.memoryBytes -= oldest.memoryBytes;
+  /** The pack that begins with the filters of these segments; `read` gives those that it does not have yet. */
+  filtersOf(segments: readonly Segment[], read: (segment: Segment) => Uint8Array): FilterPack {
+    const isOf = ({ revisions }: CachedPack): boolean =>
+      segments.length > 0 && segments.slice(0, revisions.length).every(({ facts }, i) => facts.revision === revisions[i]);
+    const pack = this.packs.find(isOf) ?? { revisions: [], filters: new FilterPack() };
+    for (const segment of segments.slice(pack.revisions.length)) {
+      pack.filters.push(read(segment));
+      pack.revisions.push(segment.facts.revision);
     }
+    if (segments.length > 0) this.putInFront(pack);
+    return pack.filters;
   }
 
-  /** Needed where trees were discarded: another tree may get the same revision. */
-  clear(): void {
-    this.segments.clear();
-    this.memoryBytes = 0;
+  private putInFront(pack: CachedPack): void {
+    let byteCount = 0;
+    this.packs = [pack, ...this.packs.filter((each) => each !== pack)].filter(({ filters }, i) => {
+      byteCount += filters.memoryBytes;
+      return i === 0 || byteCount <= CACHED_BYTES_MAX;
+    });
   }
 }
 
@@ -94,23 +85,15 @@ export function decodeSegment(value: Buffer): SegmentFacts {
   return { revision, baseRevision, basePayloadBytes: bytes.varint(), mainPages: bytes.varint() };
 }
 
-/** Oldest first. */
-export function readSegments(reader: TreeReader, cache: SegmentCache): Segment[] {
-  const segments: Segment[] = [];
+export function readSegments(reader: TreeReader, cache: SegmentCache): Segments {
+  const list: Segment[] = [];
   const prefix = Buffer.from([PREFIX.segment]);
-  for (const { key, value } of reader.range(prefix, afterPrefix(prefix))) {
-    const index = key[1]! * 256 + key[2]!;
-    const facts = decodeSegment(value);
-    const known = cache.get(facts.revision, index);
-    const segment = known ?? new Segment(index, facts, readFilter(reader, index));
-    if (known === undefined) cache.add(segment);
-    segments.push(segment);
-  }
-  return segments;
+  for (const { key, value } of reader.range(prefix, afterPrefix(prefix))) list.push({ index: key[1]! * 256 + key[2]!, facts: decodeSegment(value) });
+  return { list, filters: cache.filtersOf(list, (segment) => readFilter(reader, segment.index)) };
 }
 
-function readFilter(reader: TreeReader, index: number): KeyFilter {
+function readFilter(reader: TreeReader, index: number): Uint8Array {
   const value = reader.get(segmentKey(PREFIX.segmentFilter, index));
   if (value === undefined || value.length === 0) throw treeCorrupt("a segment without its filter");
-  return new KeyFilter(Uint8Array.from(value));
+  return value;
 }

@@ -6,8 +6,10 @@
  * read the tree for every file that it touches.
  */
 import { bytesOf } from "../../core/index.ts";
-import type { ByteString, Change, NodeId, Revision } from "../../core/index.ts";
+import type { ByteString, NodeId, Revision } from "../../core/index.ts";
+import type { StoredEvent } from "../../events/index.ts";
 import type { CountReference, RegionRecord } from "../blob-record/index.ts";
+import type { NodeName } from "../view.ts";
 import type { Base, NameChange, NamedValue } from "./base.ts";
 import type { ChunkCounts } from "./chunk-counts.ts";
 import { bracketKey, decodeFact, encodeFact, NO_TIMES, TIMES_KEY } from "./control.ts";
@@ -20,7 +22,11 @@ import type { Bracket, NameValue, StoredNode } from "./values.ts";
 const COUNT_BYTES = 110; // One chunk's count with its place in a map.
 const SINGLE_REGIONS_MAX = 4; // Up to here single lookups are cheaper than a range over the tree.
 
-export type LateChange = Extract<Change, { type: "AttributesSet" | "ExtentsWritten" | "SizeSet" | "RangeZeroed" }>;
+/** One name of a node that went, and the one that took its place; absent where the node had that one already. */
+export interface Rename {
+  readonly from: NodeName;
+  readonly to: NodeName | undefined;
+}
 
 export interface StateOptions {
   readonly base?: Base | undefined;
@@ -29,7 +35,7 @@ export interface StateOptions {
   /** Absent: references are not counted. */
   readonly counts?: ChunkCounts;
   /** Applies one change that was put off; makes the State lazy. */
-  readonly applyLate?: (state: State, change: LateChange) => void;
+  readonly applyLate?: (state: State, change: StoredEvent) => void;
 }
 
 export class State {
@@ -42,8 +48,13 @@ export class State {
   /** How many of the oldest layers may not be merged with others: a tree is being built of them. */
   private floor: number;
   private readonly brackets = new Map<NodeId, Bracket>();
+  private isTimesNew = false;
+  /** No node above it was ever set. */
+  private highestNode: number;
+  private highestFrozen = Number.POSITIVE_INFINITY;
   private readonly applyLate: StateOptions["applyLate"];
-  private readonly late = new Map<NodeId, LateChange[]>();
+  private readonly late = new Map<NodeId, StoredEvent[]>();
+  private readonly lateRenames = new Map<NodeId, Rename[]>();
 
   constructor(options: StateOptions) {
     this.base = options.base;
@@ -51,6 +62,7 @@ export class State {
     this.applyLate = options.applyLate;
     this.layers = [...(options.layers ?? []), new Layer()];
     this.floor = options.counts === undefined ? this.layers.length - 1 : 0; // A view's layers are shared, and its own are never merged.
+    this.highestNode = options.base === undefined ? 0 : options.base.highestNode;
     const times = this.control(TIMES_KEY);
     this.times = times === undefined ? NO_TIMES : decodeFact<Times>(times);
     for (const { key, value } of this.controls(PREFIX.bracket)) this.brackets.set(nodeOfKey(key), decodeBracket(value));
@@ -119,11 +131,17 @@ export class State {
    * catching up may come in either order.
    */
   nodeForNames(node: NodeId): StoredNode | undefined {
+    if (this.lateRenames.size > 0) this.catchUpOnNames(node);
     for (let i = this.layers.length - 1; i >= 0; i--) {
       const value = this.layers[i]!.nodes.get(node);
       if (value !== undefined) return value ?? undefined;
     }
     return this.base?.node(node);
+  }
+
+  /** Whether the node's record can be had without asking the tree. */
+  isNodeAtHand(node: NodeId): boolean {
+    return this.layers.some((layer) => layer.nodes.has(node));
   }
 
   region(node: NodeId, region: number, isStaged: boolean): RegionRecord | undefined {
@@ -193,6 +211,7 @@ export class State {
   }
 
   setNode(node: NodeId, value: StoredNode | null): void {
+    if (node > this.highestNode) this.highestNode = node;
     this.top.setNode(node, value);
   }
 
@@ -210,16 +229,24 @@ export class State {
     this.top.setControl(key, value);
   }
 
+  /** Every batch sets them: they go to a layer when it is looked at. */
   setTimes(times: Times): void {
     this.times = times;
-    this.top.setControl(TIMES_KEY, encodeFact(times));
+    this.isTimesNew = true;
   }
 
   /** Puts a change off until its node is asked for. Only in a lazy State. */
-  putOff(change: LateChange): void {
-    const changes = this.late.get(change.node);
-    if (changes === undefined) this.late.set(change.node, [change]);
+  putOff(node: NodeId, change: StoredEvent): void {
+    const changes = this.late.get(node);
+    if (changes === undefined) this.late.set(node, [change]);
     else changes.push(change);
+  }
+
+  /** The node's record learns of its names when it is asked for; they themselves are changed at once. Only in a lazy State. */
+  putOffRename(node: NodeId, rename: Rename): void {
+    const renames = this.lateRenames.get(node);
+    if (renames === undefined) this.lateRenames.set(node, [rename]);
+    else renames.push(rename);
   }
 
   /** What was put off for a node is of no interest any more: it dies. */
@@ -231,6 +258,7 @@ export class State {
 
   /** The layers as they are now, for a view or a tree: they do not change any more. */
   freeze(): readonly Layer[] {
+    this.putTimes();
     if (!this.top.isEmpty) {
       this.layers.push(new Layer());
       this.mergeSmall();
@@ -242,12 +270,14 @@ export class State {
   freezeForTree(): readonly Layer[] {
     const frozen = this.freeze();
     this.floor = frozen.length;
+    this.highestFrozen = this.highestNode;
     return frozen;
   }
 
   /** The layers frozen for a tree are in `base` now. Returns the base before. */
   rebase(base: Base): Base | undefined {
     const before = this.base;
+    base.highestNode = this.highestFrozen;
     this.base = base;
     this.layers = this.layers.slice(this.floor);
     this.floor = 0;
@@ -261,11 +291,17 @@ export class State {
 
   /** For walks over everything. */
   get allLayers(): readonly Layer[] {
+    this.putTimes();
     return this.layers;
   }
 
   get treeBase(): Base | undefined {
     return this.base;
+  }
+
+  private putTimes(): void {
+    if (this.isTimesNew) this.top.setControl(TIMES_KEY, encodeFact(this.times));
+    this.isTimesNew = false;
   }
 
   private get top(): Layer {
@@ -282,6 +318,14 @@ export class State {
     }
   }
 
+  private catchUpOnNames(node: NodeId): void {
+    const renames = this.lateRenames.get(node);
+    if (renames === undefined) return;
+    this.lateRenames.delete(node);
+    const record = this.nodeForNames(node);
+    if (record !== undefined) this.setNode(node, { ...record, names: renames.reduce(renamed, record.names) });
+  }
+
   private catchUpOn(node: NodeId): void {
     if (this.late.size === 0) return;
     const changes = this.late.get(node);
@@ -289,4 +333,10 @@ export class State {
     this.late.delete(node);
     for (const change of changes) this.applyLate?.(this, change);
   }
+}
+
+/** A node's names after a rename. */
+export function renamed(names: readonly NodeName[], { from, to }: Rename): readonly NodeName[] {
+  const others = names.filter(({ parent, name }) => parent !== from.parent || name !== from.name);
+  return to === undefined ? others : [...others, to];
 }

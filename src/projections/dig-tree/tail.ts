@@ -1,9 +1,9 @@
 /** The state at a revision: a tree and the batches after it. */
 import type { Revision } from "../../core/index.ts";
-import { NO_STREAM, readBatches } from "../../events/index.ts";
+import { NO_STREAM, readStoredBatches } from "../../events/index.ts";
 import type { EventStore } from "../../events/index.ts";
 import type { Base } from "./base.ts";
-import { applyLate, evolve } from "./evolve.ts";
+import { applyLate, evolve, evolveLazily } from "./evolve.ts";
 import { State } from "./state.ts";
 
 export interface Replay {
@@ -21,6 +21,9 @@ export async function replayedState({ store, stream, base, to, isLazy }: Replay)
   const state = new State({ base, ...(isLazy ? { applyLate } : {}) });
   const from = ((base?.revision ?? NO_STREAM) + 1) as Revision;
   if (from > to) return state;
-  for await (const batch of readBatches(store, stream, from, to)) for (const recorded of batch.events) evolve(state, recorded);
+  for await (const batch of readStoredBatches(store, stream, from, to)) {
+    if (isLazy) evolveLazily(state, batch);
+    else for (const recorded of batch.events) evolve(state, recorded);
+  }
   return state;
 }

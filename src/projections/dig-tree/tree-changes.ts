@@ -2,32 +2,55 @@
  * What a new tree changes: either its tail is worked into the main part, with all segments there are, or it becomes one more
  * segment. Facts of the whole machine always go to the main part: they are few.
  */
-import type { ByteString } from "../../core/index.ts";
-import { bytesOf } from "../../core/index.ts";
+import { bytesOf, ByteWriter } from "../../core/index.ts";
+import type { ByteString, NodeId } from "../../core/index.ts";
+import { writeRecord } from "../blob-record/index.ts";
 import type { Base } from "./base.ts";
 import { hashOfKey, KeyFilter } from "./key-filter.ts";
-import { groupOfKey, nameKey, namePart, nodePartKey, numberKey, PREFIX, regionKey, segmentEntryKey, segmentKey } from "./keys.ts";
+import {
+  GROUP_BYTES,
+  namePart,
+  NUMBER_KEY_BYTES,
+  PREFIX,
+  putNameKey,
+  putNumberKey,
+  putRegionKey,
+  REGION_KEY_BYTES,
+  SEGMENT_PREFIX_BYTES,
+  segmentEntryKey,
+  segmentKey,
+} from "./keys.ts";
 import { regionOfSlot, slotOf } from "./layer.ts";
-import type { Layer } from "./layer.ts";
+import type { Layer, Records } from "./layer.ts";
 import { mergeNewest } from "./merge.ts";
 import type { Entry } from "./merge.ts";
 import { encodeSegment } from "./segments.ts";
 import type { SegmentFacts } from "./segments.ts";
-import { encodeNameValue, encodeNode, encodeParts, encodeRegion, roughLength } from "./values.ts";
+import { encodeNode, roughLength, writeNameValue, writeNodeValue, writeParts } from "./values.ts";
 import type { StoredNode } from "./values.ts";
 
 /** The prefixes that lie in segments too. */
 export const SCATTERED = [PREFIX.name, PREFIX.node, PREFIX.nodePart, PREFIX.region, PREFIX.stagedRegion] as const;
 const NODE_BYTES_MAX = 512 << 10; // A value may have 1 MiB. Thousands of hard links or large xattrs make more.
 const GONE = Buffer.from([0]);
-const HERE = Buffer.from([1]);
+const HERE = 1;
+
+/** How entries lie in a tree: as they are in the main part, or in a segment, where a lead stands before each key and a byte before each value. */
+interface Form {
+  readonly lead: Buffer;
+  readonly isSegment: boolean;
+}
+const MAIN: Form = { lead: Buffer.alloc(0), isSegment: false };
 
 /** Ascending by key, each key once. Layers oldest first. */
 export function* changesIntoMain(base: Base | undefined, layers: readonly Layer[]): IterableIterator<Entry> {
   for (const prefix of SCATTERED) {
     const older = base === undefined ? [] : base.segmentEntries(prefix);
-    for (const { key, value } of mergeNewest([...older, ...layers.map((layer) => entriesOf(layer, prefix))]))
-      yield { key: Buffer.from(key), value: value === undefined ? undefined : Buffer.from(value) };
+    const newer = layers.map((layer) => entriesOf(layer, prefix));
+    if (older.length === 0) yield* mergeNewest(newer);
+    else
+      for (const { key, value } of mergeNewest([...older, ...newer]))
+        yield { key: Buffer.from(key), value: value === undefined ? undefined : Buffer.from(value) }; // A segment's are valid until the next step.
   }
   yield* controlChanges(layers);
   if (base === undefined || base.segments.length === 0) return;
@@ -38,16 +61,17 @@ export function* changesIntoMain(base: Base | undefined, layers: readonly Layer[
 export function* changesAsSegment(index: number, facts: SegmentFacts, layers: readonly Layer[]): IterableIterator<Entry> {
   yield* controlChanges(layers);
   yield { key: segmentKey(PREFIX.segment, index), value: encodeSegment(facts) };
-  const filter = KeyFilter.for(filteredCount(layers));
-  let group = Buffer.alloc(0);
+  const filter = new KeyFilter(filteredCount(layers));
+  const form: Form = { lead: segmentEntryKey(index, Buffer.alloc(0)), isSegment: true };
+  const groupEnd = SEGMENT_PREFIX_BYTES + GROUP_BYTES;
+  let last: Buffer | undefined;
   for (const prefix of SCATTERED) {
-    for (const { key, value } of mergeNewest(layers.map((layer) => entriesOf(layer, prefix)))) {
-      filter.add(hashOfKey(key));
-      if (!group.equals(groupOfKey(key))) {
-        group = Buffer.from(groupOfKey(key));
-        filter.add(hashOfKey(group));
-      }
-      yield { key: segmentEntryKey(index, key), value: value === undefined ? GONE : Buffer.concat([HERE, value]) };
+    for (const entry of mergeNewest(layers.map((layer) => entriesOf(layer, prefix, form)))) {
+      const { key } = entry;
+      filter.add(hashOfKey(key, SEGMENT_PREFIX_BYTES));
+      if (last?.compare(key, SEGMENT_PREFIX_BYTES, groupEnd, SEGMENT_PREFIX_BYTES, groupEnd) !== 0) filter.add(hashOfKey(key, SEGMENT_PREFIX_BYTES, groupEnd));
+      last = key;
+      yield entry;
     }
   }
   yield { key: segmentKey(PREFIX.segmentFilter, index), value: Buffer.from(filter.bits.buffer) };
@@ -62,54 +86,98 @@ function filteredCount(layers: readonly Layer[]): number {
   return layers.reduce((sum, layer) => sum + layer.keyCount + layer.names.size + layer.nodes.size + layer.regions.size * 2, 0);
 }
 
-export function entriesOf(layer: Layer, prefix: (typeof SCATTERED)[number]): IterableIterator<Entry> {
-  if (prefix === PREFIX.name) return namesOf(layer);
-  if (prefix === PREFIX.node) return nodesOf(layer);
-  if (prefix === PREFIX.nodePart) return nodePartsOf(layer);
-  return regionsOf(layer, prefix);
+/** What a layer holds of one prefix, ascending. Nobody else writes to the entries' buffers. */
+export function entriesOf(layer: Layer, prefix: (typeof SCATTERED)[number], form = MAIN): IterableIterator<Entry> {
+  if (prefix === PREFIX.name) return namesOf(layer, form);
+  if (prefix === PREFIX.node) return nodesOf(layer, form);
+  if (prefix === PREFIX.nodePart) return nodePartsOf(layer, form);
+  return regionsOf(layer, prefix, form);
 }
 
-function* namesOf(layer: Layer): IterableIterator<Entry> {
+const scratch = new ByteWriter(4096); // No entry is written while another one is.
+
+/** Room for a key behind the lead. */
+function keyOf({ lead }: Form, byteCount: number): Buffer {
+  const key = Buffer.allocUnsafe(lead.length + byteCount);
+  for (let i = 0; i < lead.length; i++) key[i] = lead[i]!;
+  return key;
+}
+
+function startValue({ isSegment }: Form): ByteWriter {
+  scratch.reset();
+  if (isSegment) scratch.u8(HERE);
+  return scratch;
+}
+
+const gone = ({ isSegment }: Form): Buffer | undefined => (isSegment ? GONE : undefined);
+
+function* namesOf(layer: Layer, form: Form): IterableIterator<Entry> {
   for (const parent of [...layer.names.keys()].sort((a, b) => a - b)) {
     const names = [...layer.names.get(parent)!].map(([name, value]) => ({ part: namePart(name), name, value }));
     names.sort((a, b) => (a.part < b.part ? -1 : a.part > b.part ? 1 : 0));
-    for (const { name, value } of names) yield { key: nameKey(parent, name), value: value === null ? undefined : encodeNameValue(name, value) };
+    for (const { part, name, value } of names) {
+      const key = keyOf(form, NUMBER_KEY_BYTES + part.length);
+      putNameKey(key, form.lead.length, parent, part);
+      if (value !== null) writeNameValue(startValue(form), name, value);
+      yield { key, value: value === null ? gone(form) : scratch.copy() };
+    }
   }
 }
 
-function* nodesOf(layer: Layer): IterableIterator<Entry> {
-  for (const node of [...layer.nodes.keys()].sort((a, b) => a - b)) {
+function* nodesOf(layer: Layer, form: Form): IterableIterator<Entry> {
+  for (const node of Float64Array.from(layer.nodes.keys()).sort() as Iterable<number> as Iterable<NodeId>) {
     const record = layer.nodes.get(node);
-    yield { key: numberKey(PREFIX.node, node), value: record === null || record === undefined ? undefined : wholeOrParts(record) };
+    const key = keyOf(form, NUMBER_KEY_BYTES);
+    putNumberKey(key, form.lead.length, PREFIX.node, node);
+    yield { key, value: record === null || record === undefined ? gone(form) : wholeOrParts(record, form) };
   }
 }
 
-function wholeOrParts(record: StoredNode): Buffer {
-  const encoded = encodeNode(record);
-  return encoded.length <= NODE_BYTES_MAX ? encoded : encodeParts(Math.ceil(encoded.length / NODE_BYTES_MAX));
+function wholeOrParts(record: StoredNode, form: Form): Buffer {
+  const writer = startValue(form);
+  if (roughLength(record) <= NODE_BYTES_MAX) writeNodeValue(writer, record);
+  else {
+    const encoded = encodeNode(record); // In memory of its own: that of the scratch is kept.
+    if (encoded.length <= NODE_BYTES_MAX) writer.bytes(encoded);
+    else writeParts(writer, Math.ceil(encoded.length / NODE_BYTES_MAX));
+  }
+  return writer.copy();
 }
 
 /** Parts that a node had before and does not need now stay: such nodes are one in a million. */
-function* nodePartsOf(layer: Layer): IterableIterator<Entry> {
+function* nodePartsOf(layer: Layer, form: Form): IterableIterator<Entry> {
   const long = [...layer.nodes.values()].filter((record) => record !== null && roughLength(record) > NODE_BYTES_MAX) as StoredNode[];
   for (const record of long.sort((a, b) => a.node - b.node)) {
     const encoded = encodeNode(record);
     if (encoded.length <= NODE_BYTES_MAX) continue;
-    for (let part = 0; part * NODE_BYTES_MAX < encoded.length; part++)
-      yield { key: nodePartKey(record.node, part), value: encoded.subarray(part * NODE_BYTES_MAX, (part + 1) * NODE_BYTES_MAX) };
+    for (let part = 0; part * NODE_BYTES_MAX < encoded.length; part++) {
+      const key = keyOf(form, REGION_KEY_BYTES);
+      putRegionKey(key, form.lead.length, PREFIX.nodePart, record.node, part);
+      startValue(form).bytes(encoded.subarray(part * NODE_BYTES_MAX, (part + 1) * NODE_BYTES_MAX));
+      yield { key, value: scratch.copy() };
+    }
   }
 }
 
-function* regionsOf(layer: Layer, prefix: number): IterableIterator<Entry> {
+function* regionsOf(layer: Layer, prefix: number, form: Form): IterableIterator<Entry> {
   const isStaged = prefix === PREFIX.stagedRegion;
-  for (const node of [...layer.regions.keys()].sort((a, b) => a - b)) {
+  for (const node of Float64Array.from(layer.regions.keys()).sort() as Iterable<number> as Iterable<NodeId>) {
     const records = layer.regions.get(node)!;
-    const slots = [...records.keys()].filter((slot) => slotOf(regionOfSlot(slot), isStaged) === slot).sort((a, b) => a - b);
-    for (const slot of slots) {
+    for (const slot of slotsOf(records, isStaged)) {
       const record = records.get(slot);
-      yield { key: regionKey(prefix, node, regionOfSlot(slot)), value: record === null || record === undefined ? undefined : encodeRegion(record) };
+      const key = keyOf(form, REGION_KEY_BYTES);
+      putRegionKey(key, form.lead.length, prefix, node, regionOfSlot(slot));
+      if (record !== null && record !== undefined) writeRecord(startValue(form), record);
+      yield { key, value: record === null || record === undefined ? gone(form) : scratch.copy() };
     }
   }
+}
+
+/** Ascending. Most files have one. */
+function slotsOf(records: Records, isStaged: boolean): number[] {
+  const slots: number[] = [];
+  for (const [slot] of records) if (slotOf(regionOfSlot(slot), isStaged) === slot) slots.push(slot);
+  return slots.length > 1 ? slots.sort((a, b) => a - b) : slots;
 }
 
 function controlOf(layer: Layer): IterableIterator<Entry> {
@@ -155,7 +223,7 @@ export function estimate(layers: readonly Layer[]): TailEstimate {
     for (const [node, records] of layer.regions) {
       regionPages.add(Math.floor(node / NODES_PER_PAGE));
       mainPages += records.size / NODES_PER_PAGE;
-      for (const record of records.values()) segmentBytes += REGION_BYTES + (record?.length ?? 0) * EXTENT_NUMBER_BYTES;
+      for (const [, record] of records) segmentBytes += REGION_BYTES + (record?.length ?? 0) * EXTENT_NUMBER_BYTES;
     }
   }
   return { keyCount: filteredCount(layers), mainPages: Math.ceil(mainPages + nodePages.size + regionPages.size), segmentBytes: Math.ceil(segmentBytes) };

@@ -1,7 +1,7 @@
 /** The values of names, nodes and brackets in bytes: FORMAT.md "Values". Encode and decode side by side. */
 import { ByteReader, ByteWriter, NODE_KINDS, RainbowError } from "../../core/index.ts";
 import type { Attributes, ByteString, NodeId, NodeKind } from "../../core/index.ts";
-import { readRecord, writeRecord } from "../blob-record/index.ts";
+import { readRecord } from "../blob-record/index.ts";
 import type { RegionRecord } from "../blob-record/index.ts";
 import type { NodeName, NodeRecord } from "../view.ts";
 import { NAME_PART_BYTES_MAX } from "./keys.ts";
@@ -60,12 +60,10 @@ export function readNode(reader: ByteReader): NodeId {
 }
 
 /** The full name follows only where the key holds a hash of it. */
-export function encodeNameValue(name: ByteString, value: NameValue): Buffer {
-  const writer = new ByteWriter(16);
+export function writeNameValue(writer: ByteWriter, name: ByteString, value: NameValue): void {
   writer.u8((NODE_KINDS.indexOf(value.kind) + 1) | (value.hidden ? HIDDEN : 0));
   writeNode(writer, value.node);
   if (name.length > NAME_PART_BYTES_MAX) writer.byteString(name);
-  return writer.view();
 }
 
 export function decodeNameValue(part: ByteString, bytes: Buffer): { readonly name: ByteString; readonly value: NameValue } {
@@ -102,6 +100,11 @@ export function readAttributes(reader: ByteReader): Attributes {
 
 export function encodeNode(record: StoredNode): Buffer {
   const writer = new ByteWriter(96);
+  writeNodeValue(writer, record);
+  return writer.view();
+}
+
+export function writeNodeValue(writer: ByteWriter, record: StoredNode): void {
   writer.u8(VALUE_VERSION);
   let flags = NODE_KINDS.indexOf(record.kind) + 1;
   if (record.hidden) flags |= HIDDEN;
@@ -119,7 +122,6 @@ export function encodeNode(record: StoredNode): Buffer {
     writeNode(writer, parent);
     writer.byteString(name);
   }
-  return writer.view();
 }
 
 export function decodeNode(node: NodeId, bytes: Buffer): StoredNode {
@@ -141,11 +143,9 @@ export function decodeNode(node: NodeId, bytes: Buffer): StoredNode {
 }
 
 /** What stands for a node that is kept in so many parts. */
-export function encodeParts(partCount: number): Buffer {
-  const writer = new ByteWriter(8);
+export function writeParts(writer: ByteWriter, partCount: number): void {
   writer.u8(PARTS_VERSION);
   writer.varint(partCount);
-  return writer.view();
 }
 
 /** How many parts a node is kept in; 0: it is here. */
@@ -162,12 +162,6 @@ export function partCountOf(bytes: Buffer): number {
 export function roughLength(record: StoredNode): number {
   const xattrs = record.attributes.xattrs.reduce((sum, xattr) => sum + xattr.name.length + xattr.value.length + 8, 0);
   return record.names.reduce((sum, { name }) => sum + name.length + 12, xattrs) + NAME_BYTES_MAX + 100;
-}
-
-export function encodeRegion(record: RegionRecord): Buffer {
-  const writer = new ByteWriter(32);
-  writeRecord(writer, record);
-  return writer.view();
 }
 
 export function decodeRegion(bytes: Buffer): RegionRecord {

@@ -3,10 +3,10 @@
  * forwards over the tree to see what was true. Memory is that of what was found in one piece.
  */
 import type { NodeId, Revision, TimeUs } from "../../core/index.ts";
-import { decodeEvent, NO_STREAM, readBatches } from "../../events/index.ts";
+import { decodeEvent, NO_STREAM, readStoredBatches } from "../../events/index.ts";
 import type { EventStore, Recorded, RecordedBatch } from "../../events/index.ts";
 import type { Base, State } from "../dig-tree/internal.ts";
-import { applyLate, evolve, State as StateOf } from "../dig-tree/internal.ts";
+import { applyLate, evolveLazily, State as StateOf } from "../dig-tree/internal.ts";
 
 const PAGE_EVENTS = 5000;
 
@@ -76,11 +76,11 @@ export async function replayInterval(
   try {
     const state = new StateOf({ base, applyLate });
     let before = after;
-    for await (const batch of readBatches(source.store, source.stream, (after + 1) as Revision, to)) {
+    for await (const batch of readStoredBatches(source.store, source.stream, (after + 1) as Revision, to)) {
       const moment = { batch, revision: batch.last, timeUs: batch.metadata.agentTimeUs, before };
       const isOfInterest = revisions.has(batch.last);
       if (isOfInterest) onBefore(state, moment);
-      for (const recorded of batch.events) evolve(state, recorded);
+      evolveLazily(state, batch);
       if (isOfInterest) onAfter(state, moment);
       before = batch.last;
     }
@@ -95,13 +95,11 @@ export async function namesTakenOver(source: HistorySource, { after, to }: Inter
   const base = after === NO_STREAM ? undefined : source.openBase(after);
   try {
     const state = new StateOf({ base, applyLate });
-    for await (const batch of readBatches(source.store, source.stream, (after + 1) as Revision, to)) {
-      for (const recorded of batch.events) {
-        const { event, revision } = recorded;
+    for await (const batch of readStoredBatches(source.store, source.stream, (after + 1) as Revision, to)) {
+      evolveLazily(state, batch, ({ event, revision }) => {
         const before = event.type === "NodeCreated" ? state.name(event.parent, event.name)?.node : undefined;
         if (before !== undefined) takenOver.set(revision, before);
-        evolve(state, recorded);
-      }
+      });
     }
   } finally {
     base?.close();
