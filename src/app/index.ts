@@ -29,6 +29,7 @@ export type {
   Operations,
   ProblemItem,
   ProgressItem,
+  RebasedItem,
   ReplayStatus,
   RestoreItem,
   RestoreRequest,

@@ -1,13 +1,14 @@
 /** Makes a machine's control file anew from its data file and what the events name; the trees follow by replay. */
 import { join } from "node:path";
-import { enrolmentOf, streamOf } from "../actors/machine/index.ts";
+import { enrolmentOf, newestInStream, streamOf } from "../actors/machine/index.ts";
 import { RainbowError } from "../core/index.ts";
-import type { ChunkNumber, Disk } from "../core/index.ts";
-import { rebuildControl } from "../dig/index.ts";
+import type { Disk, Revision } from "../core/index.ts";
+import { ChunkSet, rebuildControl } from "../dig/index.ts";
+import type { RebuildSource } from "../dig/index.ts";
 import { openLmdbControl } from "../dig/lmdb/index.ts";
 import { readBatches } from "../events/index.ts";
 import type { EventStore } from "../events/index.ts";
-import { ChunkSet } from "../projections/index.ts";
+import { referencesOfTree } from "../projections/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { openZstd } from "./os/index.ts";
 
@@ -18,7 +19,6 @@ export async function rebuildMachine(disk: Disk, directory: DataDirectory, store
   const enrolled = await enrolmentOf(store, machine);
   if (enrolled === undefined)
     throw new RainbowError("NO_STORE", `${directory.path}: the event store has nothing of machine ${machine}: there is nothing to repair`);
-  const stored = await storedChunks(store, streamOf(machine));
   await rebuildControl(
     {
       disk,
@@ -29,16 +29,30 @@ export async function rebuildMachine(disk: Disk, directory: DataDirectory, store
       uuid: enrolled.dataFile,
       quotaBytes: QUOTA_BYTES_UNKNOWN,
     },
-    { keep: (chunk: ChunkNumber) => stored.has(chunk) },
+    await rebuildSource(store, machine),
   );
 }
 
-/** Every chunk number that an event of the stream gave out. */
-async function storedChunks(store: EventStore, stream: string): Promise<ChunkSet> {
-  const stored = new ChunkSet();
-  const { headRevision, truncatedBefore } = await store.info(stream);
-  for await (const batch of readBatches(store, stream, truncatedBefore, headRevision)) {
-    for (const { event } of batch.events) if (event.type === "ChunksStored") event.chunks.forEach((_, i) => stored.add((event.first + i) as ChunkNumber));
+/**
+ * What must be kept (rule 18): the trees that the newest Rebased names, of the window's start and of snapshots that were not dropped
+ * since, and every chunk that an event from there on stored or named.
+ */
+export async function rebuildSource(store: EventStore, machine: string): Promise<RebuildSource> {
+  const stream = streamOf(machine);
+  const { headRevision } = await store.info(stream);
+  const newest = await newestInStream(store, machine);
+  const snapshots = new Map(newest?.state.snapshots.map(({ name, revision }) => [name, revision]));
+  const kept = new ChunkSet();
+  const from = ((newest?.window ?? -1) + 1) as Revision; // Older events may not be truncated yet: what only they name was freed.
+  for await (const { events } of readBatches(store, stream, from, headRevision)) {
+    for (const { event } of events) {
+      if (event.type === "ChunksStored") event.chunks.forEach((_, i) => kept.add(event.first + i));
+      else if (event.type === "ExtentsWritten") for (const { chunk } of event.extents) kept.add(chunk);
+      else if (event.type === "SnapshotTaken") snapshots.set(event.name, event.revision);
+      else if (event.type === "SnapshotDropped") snapshots.delete(event.name);
+    }
   }
-  return stored;
+  const revisions = new Set<number>([newest?.window ?? -1, ...snapshots.values()]);
+  const trees = newest?.state.trees.filter((tree) => revisions.has(tree.revision)) ?? [];
+  return { trees, referencesOf: referencesOfTree, keep: (chunk) => kept.has(chunk) };
 }

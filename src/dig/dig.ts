@@ -53,6 +53,18 @@ export interface TreeInfo {
   readonly newPageCount: number;
 }
 
+/** A tree as an event carries it (rule 17): enough to find all its pages again, and to know that they are the ones. */
+export interface SealedTree extends Omit<TreeInfo, "chainHash"> {
+  /** In hex. */
+  readonly chainHash: string;
+  /** 0 in the empty tree. */
+  readonly rootBlock: number;
+  readonly rootCrc: number;
+}
+
+/** Reports each reference to a chunk that a tree holds; who knows what keys and values mean provides it. */
+export type ReferencesOfTree = (tree: TreeReader, count: (chunk: ChunkNumber) => void) => Promise<void>;
+
 /** What a tail of batches did to a chunk, at the end of the tail. */
 export interface ChunkChange {
   readonly chunk: ChunkNumber;
@@ -81,8 +93,14 @@ export interface TreeStore {
   open(revision: Revision): TreeReader | undefined;
   /** Builds, makes durable and registers. One at a time; yields to the event loop at least every 20 ms. Resolves when folded (rule 5). */
   build(build: TreeBuild): Promise<TreeInfo>;
-  /** Forgets trees after `revision` (a store that lost its end, or a rebuild). */
+  /** Forgets trees after `revision` (a store that lost its end, or a rebuild). Where the window was moved, those up to its start stay and needsRecount is true. */
   discardAfter(revision: Revision): Promise<void>;
+  /** The tree at exactly this revision. */
+  seal(revision: Revision): SealedTree | undefined;
+  /** Live counts must be counted from the trees up to the window's start before anything is built, stored or freed. */
+  readonly needsRecount: boolean;
+  /** Does so (rule 18); nothing where it is not needed. Cut off, it begins anew at the next open. */
+  recount(referencesOf: ReferencesOfTree): Promise<void>;
 }
 
 /** What freeing asks of ingest and projection (rule 10). */
@@ -105,8 +123,22 @@ export interface Freeing {
   hold(revision: Revision, nextChunk?: ChunkNumber): () => void;
   /** The start of the window; 0 until it was moved. */
   window(): Revision;
+  /** A reader of the stream: the events after `from` and the trees from there on stay until it is released, or ended. */
+  holdEvents(from: Revision): EventsHold;
+  /** The lowest `from` of those; Infinity where none reads. Truncation and the dropping of trees stop there. */
+  readFrom(): number;
+  /** Ends the holds from before `revision`, of readers that took too long. */
+  endHolds(revision: Revision): void;
   /** Works the set off in steps of about `stepMs`. Returns what was freed; call again until `done`. */
   work(barrier: FreeBarrier, stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
+  /** Moves runs of which little is left, in steps of about `stepMs`; call again until `done`. QUOTA_FULL or DISK_FULL where there is no room to move. */
+  clean(stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
+}
+
+export interface EventsHold {
+  /** What was read since may be incomplete: the reader gives up. */
+  readonly isEnded: boolean;
+  release(): void;
 }
 
 export interface DigUsage {

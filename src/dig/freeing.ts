@@ -6,9 +6,10 @@ import { assert, BLOCK_BYTES, RainbowError } from "../core/index.ts";
 import type { ChunkNumber, Revision } from "../core/index.ts";
 import type { BlockRange } from "./allocation.ts";
 import type { Chunks } from "./chunk-store.ts";
+import { Cleaning } from "./cleaning.ts";
 import type { ControlWrite } from "./control-file.ts";
 import { controlKey, keyNumber, rowDelete, rowPut, tableEnd } from "./control-rows.ts";
-import type { FreeBarrier, Freeing } from "./dig.ts";
+import type { EventsHold, FreeBarrier, Freeing } from "./dig.ts";
 import type { Leases } from "./leases.ts";
 import { encodeLife, readLife } from "./life.ts";
 import type { Totals } from "./committer.ts";
@@ -53,6 +54,7 @@ export class WindowFreeing implements Freeing {
   private readonly trees: Trees;
   private readonly chunks: Chunks;
   private readonly leases: Leases;
+  private readonly cleaning: Cleaning;
   private progress: Progress | undefined;
   private isWorking = false;
   /** Ranges that stayed blocked, until all others are done. */
@@ -63,6 +65,7 @@ export class WindowFreeing implements Freeing {
     this.trees = trees;
     this.chunks = chunks;
     this.leases = leases;
+    this.cleaning = new Cleaning(chunks);
   }
 
   dropTree(revision: Revision): Promise<void> {
@@ -98,6 +101,18 @@ export class WindowFreeing implements Freeing {
     return (content === undefined ? 0 : readU64(content, 0)) as Revision;
   }
 
+  holdEvents(from: Revision): EventsHold {
+    return this.leases.addEvents(from);
+  }
+
+  readFrom(): number {
+    return this.leases.oldestEvents();
+  }
+
+  endHolds(revision: Revision): void {
+    this.leases.endEvents(revision);
+  }
+
   hold(revision: Revision, nextChunk?: ChunkNumber): () => void {
     return this.leases.add({ base: this.trees.at(revision)?.info.revision, revision, nextChunk: nextChunk ?? this.trees.nextChunkBound(revision) });
   }
@@ -111,6 +126,13 @@ export class WindowFreeing implements Freeing {
     } finally {
       this.isWorking = false;
     }
+  }
+
+  clean(stepMs: number): Promise<{ freedBytes: number; done: boolean }> {
+    return this.store.exclusively(async () => {
+      this.store.refuseUnlessWritable();
+      return await this.cleaning.step(stepMs);
+    });
   }
 
   private async step(barrier: FreeBarrier, limit: number): Promise<{ freedBytes: number; done: boolean }> {
@@ -266,14 +288,14 @@ export class WindowFreeing implements Freeing {
   private isFreeable(entry: ChunkDeath, progress: Progress): boolean {
     if (!this.isStillDead(entry)) return false;
     const { chunk, death } = entry;
-    if (this.trees.all().some(({ info }) => chunk < info.nextChunk && info.revision < death)) return false;
+    if (chunk < (this.trees.at(death - 1)?.info.nextChunk ?? 0)) return false; // The newest tree before its death has all the older ones' chunks.
     const isRead = this.leases.holdsChunk(chunk, death);
     progress.isBlocked ||= isRead;
     return !isRead;
   }
 
   private isInTree(birth: number, death: number): boolean {
-    return this.trees.all().some(({ info }) => birth <= info.revision && info.revision < death);
+    return (this.trees.at(death - 1)?.info.revision ?? -1) >= birth;
   }
 }
 

@@ -4,8 +4,24 @@
  * registered tree, the window or an open reader names is freed. The control file can be rebuilt from data file and events.
  * Not for: deciding what to keep (retention), knowing what keys and values mean (projections), several writers of one directory.
  */
+export { ChunkSet } from "./chunk-set.ts";
 export type { ControlEntry, ControlFile, ControlWrite, OpenControl } from "./control-file.ts";
-export type { ChunkChange, ChunkStore, Dig, DigUsage, FreeBarrier, Freeing, Problem, TreeBuild, TreeInfo, TreeReader, TreeStore } from "./dig.ts";
+export type {
+  ChunkChange,
+  ChunkStore,
+  Dig,
+  DigUsage,
+  EventsHold,
+  FreeBarrier,
+  Freeing,
+  Problem,
+  ReferencesOfTree,
+  SealedTree,
+  TreeBuild,
+  TreeInfo,
+  TreeReader,
+  TreeStore,
+} from "./dig.ts";
 export { CONTROL_FILE, DATA_FILE, openDig } from "./open.ts";
 export type { OpenDigOptions } from "./open.ts";
 export { rebuildControl } from "./rebuild.ts";

@@ -4,12 +4,15 @@
  * control file still says of runs whose own header is damaged is used as well.
  */
 import { BLOCK_BYTES, isRainbowError, nodeZstd, RainbowError } from "../core/index.ts";
-import type { ChunkNumber, DiskFile } from "../core/index.ts";
+import type { ChunkNumber, DiskFile, Revision } from "../core/index.ts";
 import { Allocation } from "./allocation.ts";
+import type { BlockRange } from "./allocation.ts";
 import { ChunkReader } from "./chunk-reader.ts";
+import { ChunkSet } from "./chunk-set.ts";
 import { encodeTotals, TOTALS_KEY } from "./committer.ts";
 import type { ControlEntry, ControlFile, ControlWrite } from "./control-file.ts";
-import { controlKey, keyNumber, openRow, rowDelete, rowPut, tableEnd } from "./control-rows.ts";
+import { controlKey, keyNumber, metaKey, openRow, rowDelete, rowPut, tableEnd } from "./control-rows.ts";
+import type { ReferencesOfTree, SealedTree } from "./dig.ts";
 import { RUN, RUN_CHUNKS_MAX } from "./layout.ts";
 import { CONTROL_FILE, DATA_FILE, openWithParts } from "./open.ts";
 import type { OpenDigOptions } from "./open.ts";
@@ -17,6 +20,10 @@ import { decodeRunHeader, decodeRunRow, encodeRunRow, rowOfHeader, runHeaderByte
 import type { RunRow } from "./run.ts";
 import { breathe, SEQUENCE_KEY } from "./store.ts";
 import { readSuperblocks, writeSuperblock } from "./superblock.ts";
+import { TreePages } from "./tree-pages.ts";
+import { PagedTreeReader } from "./tree-reader.ts";
+import { encodeTree, unsealTree } from "./tree-rows.ts";
+import { TreeWalk } from "./tree-walk.ts";
 
 const SCAN_BYTES = 1 << 20;
 const ROWS_PER_STEP = 500;
@@ -24,6 +31,10 @@ const ROWS_PER_STEP = 500;
 export interface RebuildSource {
   /** Whether an event of the stream names this chunk number. */
   keep(chunk: ChunkNumber): boolean;
+  /** The trees that the newest Rebased names and that are still kept, ascending, the window's last (rule 18); the opener counts from them (recount). */
+  readonly trees?: readonly SealedTree[];
+  /** What these trees name is kept too. Given where there are trees. */
+  readonly referencesOf?: ReferencesOfTree;
   /** Its full hash as the events have it, where they do. */
   hashOf?(chunk: ChunkNumber): Buffer | undefined;
   progress?(doneBytes: number, allBytes: number): void;
@@ -40,6 +51,8 @@ export interface Rebuilt {
   readonly chunkCount: number;
   /** Runs whose own header was damaged and that were written anew. */
   readonly rewrittenRuns: number;
+  /** Kept trees before the window's start that are damaged: their snapshots cannot be read any more. */
+  readonly lostTrees: readonly Revision[];
 }
 
 /** The old control file stays beside as control.lmdb.old. The data file must not be open. */
@@ -56,6 +69,7 @@ export async function rebuildControl(options: RebuildOptions, source: RebuildSou
   let headless: readonly number[];
   try {
     const rebuild = new Rebuild(options, file, control, source, quotaBlocks);
+    await rebuild.readTrees();
     await rebuild.collectFromControl(controlPath);
     headless = await rebuild.collectFromData();
     result = await rebuild.choose();
@@ -121,6 +135,12 @@ class Rebuild {
   private readonly reader: ChunkReader;
   private writes: ControlWrite[] = [];
   private highest = 0;
+  /** Kept trees whose pages are all intact, and the blocks of these. */
+  private readonly trees: SealedTree[] = [];
+  private readonly pages: BlockRange[] = [];
+  private readonly lostTrees: Revision[] = [];
+  /** Chunks that kept trees name. */
+  private readonly named = new ChunkSet();
 
   constructor(options: RebuildOptions, file: DiskFile, control: ControlFile, source: RebuildSource, quotaBlocks: number) {
     this.options = options;
@@ -129,6 +149,26 @@ class Rebuild {
     this.source = source;
     this.quotaBlocks = quotaBlocks;
     this.reader = new ChunkReader(file, options.hashKey, nodeZstd);
+  }
+
+  /** STORE_CORRUPT where the tree at the window's start is damaged: nothing else says what was true there. */
+  async readTrees(): Promise<void> {
+    const trees = this.source.trees ?? [];
+    const pages = new TreePages({ file: this.file });
+    const walk = new TreeWalk(pages);
+    for (const tree of trees.toReversed()) {
+      try {
+        const { info, root } = unsealTree(tree);
+        this.pages.push(...(await walk.walk({ root })));
+        await this.source.referencesOf?.(new PagedTreeReader(info, root, pages, () => undefined), (chunk) => this.named.add(chunk));
+        this.trees.unshift(tree);
+      } catch (error) {
+        if (!isRainbowError(error, "DIG_CHECKSUM")) throw error;
+        if (tree === trees.at(-1))
+          throw new RainbowError("STORE_CORRUPT", `the tree at r${tree.revision}, where the window begins, is damaged: ${error.message}`, error.facts, error);
+        this.lostTrees.push(tree.revision);
+      }
+    }
   }
 
   /** Intact run rows of the old control file; it may be missing or too damaged to be opened. */
@@ -174,8 +214,9 @@ class Rebuild {
     await this.chooseNumbers();
     await this.dropFalseOwners();
     const allocation = new Allocation(this.quotaBlocks);
-    const totals = { chunkCount: 0, storedBytes: 0, treeBlocks: 0 };
-    const segments = new Set<number>();
+    const totals = { chunkCount: 0, storedBytes: 0, treeBlocks: this.pages.reduce((sum, { count }) => sum + count, 0) };
+    for (const page of this.pages) allocation.reserve(page);
+    const segments = allocation.commitBits(this.pages, []);
     let runCount = 0;
     for (const row of this.chosen()) {
       for (const range of row.heldRanges()) allocation.reserve(range);
@@ -187,10 +228,23 @@ class Rebuild {
     }
     const sequence = Buffer.alloc(8);
     writeU64(sequence, this.highest + 1, 0);
-    this.writes.push(rowPut(TOTALS_KEY, encodeTotals(totals)), rowPut(SEQUENCE_KEY, sequence));
+    this.writes.push(rowPut(TOTALS_KEY, encodeTotals(totals)), rowPut(SEQUENCE_KEY, sequence), ...this.keptTrees());
     for (const segment of segments) await this.put(rowPut(controlKey("bitmap", segment), allocation.segment(segment)));
     await this.flush();
-    return { runCount, chunkCount: totals.chunkCount, rewrittenRuns: 0 };
+    return { runCount, chunkCount: totals.chunkCount, rewrittenRuns: 0, lostTrees: this.lostTrees };
+  }
+
+  /** Rows of the kept trees, and that what they hold is to be counted. */
+  private keptTrees(): ControlWrite[] {
+    const window = this.trees.at(-1);
+    if (window === undefined) return [];
+    const content = Buffer.alloc(8);
+    writeU64(content, window.revision, 0);
+    return [
+      ...this.trees.map((tree) => rowPut(controlKey("tree", tree.revision), encodeTree(unsealTree(tree)))),
+      rowPut(metaKey("window"), content),
+      rowPut(metaKey("reset"), content),
+    ];
   }
 
   private async headerAt(byteOffset: number): Promise<void> {
@@ -209,9 +263,20 @@ class Rebuild {
   private async candidate(row: RunRow): Promise<void> {
     this.highest = Math.max(this.highest, row.sequence);
     const unnamed: number[] = [];
-    for (let i = 0; i < row.count; i++) if (!row.isFreed(i) && !this.source.keep((row.first + i) as ChunkNumber)) unnamed.push(i);
+    for (let i = 0; i < row.count; i++) if (!row.isFreed(i) && !this.isNamed(row, i)) unnamed.push(i);
     const kept = row.without(unnamed);
     if (kept !== undefined) await this.put(rowPut(controlKey("candidate", row.first, row.sequence), encodeRunRow(kept)));
+  }
+
+  /**
+   * Of the chunks from before the window's start that no kept tree names, an event may name one that it did not bring to life: that one
+   * was freed, and its blocks may be another's.
+   */
+  private isNamed(row: RunRow, index: number): boolean {
+    const chunk = (row.first + index) as ChunkNumber;
+    if (this.named.has(chunk)) return true;
+    if (!this.source.keep(chunk)) return false;
+    return chunk >= (this.trees.at(-1)?.nextChunk ?? 0) || this.reader.readGood(row, index) !== undefined;
   }
 
   /** Goes up the numbers with the candidates that may overlap in hand; rows of the result do not. */
@@ -279,14 +344,14 @@ class Rebuild {
   private doubleBlocks(): Set<number> {
     const owned = new Uint8Array(Math.ceil(this.quotaBlocks / 8) + 1);
     const double = new Set<number>();
-    for (const row of this.chosen()) {
-      for (const { start, count } of row.heldRanges()) {
-        for (let block = start; block < start + count; block++) {
-          if ((owned[block >> 3]! >> (block & 7)) & 1) double.add(block);
-          owned[block >> 3]! |= 1 << (block & 7);
-        }
+    const own = ({ start, count }: BlockRange): void => {
+      for (let block = start; block < start + count; block++) {
+        if ((owned[block >> 3]! >> (block & 7)) & 1) double.add(block);
+        owned[block >> 3]! |= 1 << (block & 7);
       }
-    }
+    };
+    this.pages.forEach(own);
+    for (const row of this.chosen()) row.heldRanges().forEach(own);
     return double;
   }
 

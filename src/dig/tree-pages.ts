@@ -20,13 +20,13 @@ interface CachedPage {
 }
 
 export class TreePages {
-  private readonly store: Store;
+  private readonly store: Pick<Store, "file">;
   /** In the order in which they go: what is in use then is passed over once, and queues anew. */
   private readonly cache = new Map<number, CachedPage>();
   private slab: Buffer = Buffer.alloc(0);
   private slabUsedBytes = 0;
 
-  constructor(store: Store) {
+  constructor(store: Pick<Store, "file">) {
     this.store = store;
   }
 

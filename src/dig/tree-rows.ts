@@ -1,7 +1,7 @@
 /** Rows about trees: registered trees, the lists of dead pages, staged changes of live counts, and deaths of chunks by revision. */
 import { assert, ByteReader, ByteWriter, RainbowError } from "../core/index.ts";
 import type { ChunkNumber, Revision } from "../core/index.ts";
-import type { ChunkChange, TreeInfo } from "./dig.ts";
+import type { ChunkChange, SealedTree, TreeInfo } from "./dig.ts";
 import type { PagePointer } from "./tree-page.ts";
 import type { ReplacedPage } from "./tree-writer.ts";
 
@@ -39,6 +39,15 @@ export function decodeTree(revision: number, content: Buffer): RegisteredTree {
   const chainHash = Buffer.from(reader.sized(HASH_BYTES_MAX));
   reader.finish();
   return { info: { revision: revision as Revision, chainHash, nextChunk, entryCount, pageCount, newPageCount }, root: hasRoot ? pointer : undefined };
+}
+
+export function sealTree({ info, root }: RegisteredTree): SealedTree {
+  return { ...info, chainHash: info.chainHash.toString("hex"), rootBlock: root?.block ?? 0, rootCrc: root?.crc ?? 0 };
+}
+
+/** Block 0 is a superblock: no tree has its root there. */
+export function unsealTree({ rootBlock, rootCrc, chainHash, ...info }: SealedTree): RegisteredTree {
+  return { info: { ...info, chainHash: Buffer.from(chainHash, "hex") }, root: rootBlock === 0 ? undefined : { block: rootBlock, crc: rootCrc } };
 }
 
 /** Pages that died at `death`. */

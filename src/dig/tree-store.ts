@@ -5,21 +5,22 @@
 import { assert, RainbowError } from "../core/index.ts";
 import type { ChunkNumber, Revision } from "../core/index.ts";
 import type { BlockRange } from "./allocation.ts";
-import type { ChunkChange, TreeBuild, TreeInfo, TreeReader, TreeStore } from "./dig.ts";
+import type { ChunkChange, ReferencesOfTree, SealedTree, TreeBuild, TreeInfo, TreeReader, TreeStore } from "./dig.ts";
 import type { ControlWrite } from "./control-file.ts";
 import { controlKey, keyNumber, openRow, rowDelete, rowPut, tableEnd } from "./control-rows.ts";
 import { bitmapBlockOf, PAGE_DEATHS_PER_ROW, STAGED_PER_ROW, SUPERBLOCK_COUNT } from "./layout.ts";
 import { encodeLife, readLife } from "./life.ts";
 import type { Life } from "./life.ts";
 import type { Leases } from "./leases.ts";
+import { Recount } from "./recount.ts";
 import type { RunTable } from "./run-table.ts";
-import { rangesOf } from "./run.ts";
+import { rangesOf, readU64, writeU64 } from "./run.ts";
 import type { RunRow } from "./run.ts";
 import { breathe } from "./store.ts";
 import type { Store } from "./store.ts";
 import { PageSink, TreePages } from "./tree-pages.ts";
 import { PagedTreeReader } from "./tree-reader.ts";
-import { decodePageDeaths, decodeStaged, decodeTree, encodeChunkDeaths, encodePageDeaths, encodeStaged, encodeTree } from "./tree-rows.ts";
+import { decodePageDeaths, decodeStaged, decodeTree, encodeChunkDeaths, encodePageDeaths, encodeStaged, encodeTree, sealTree } from "./tree-rows.ts";
 import type { RegisteredTree } from "./tree-rows.ts";
 import { TreeWriter } from "./tree-writer.ts";
 import type { BuiltTree, ReplacedPage } from "./tree-writer.ts";
@@ -81,6 +82,7 @@ export class Trees implements TreeStore {
   build(build: TreeBuild): Promise<TreeInfo> {
     return this.store.exclusively(async () => {
       this.store.refuseUnlessWritable();
+      assert(!this.needsRecount, "live counts are counted from the kept trees before a tree is built");
       this.checkBase(build);
       const next = this.next(build.revision);
       const sink = new PageSink(this.store, build.revision);
@@ -101,15 +103,48 @@ export class Trees implements TreeStore {
     });
   }
 
+  seal(revision: Revision): SealedTree | undefined {
+    const tree = this.registered.find(({ info }) => info.revision === revision);
+    return tree === undefined ? undefined : sealTree(tree);
+  }
+
+  get needsRecount(): boolean {
+    return this.recountFrom() !== undefined;
+  }
+
   /**
-   * Where any tree is newer than `revision`, all trees go: live counts are those of the newest one and cannot be turned back, so they
-   * are counted anew while the stream is replayed from its start. Readers must be closed.
+   * Where any tree is newer than `revision`: live counts are those of the newest one and cannot be turned back, so they are counted
+   * anew. Without a window all trees go, and the stream is replayed from its start; else those up to W stay (recount). Readers must be
+   * closed.
    */
   discardAfter(revision: Revision): Promise<void> {
     return this.store.exclusively(async () => {
       if (this.next(revision) === undefined) return;
       this.store.refuseUnlessWritable();
-      await this.discardAll();
+      const content = this.store.rows.get(this.store.windowKey);
+      const window = content === undefined ? 0 : readU64(content, 0);
+      if (window === 0) return await this.discardAll();
+      const isKnown = revision >= window && this.registered.some(({ info }) => info.revision === window);
+      if (!isKnown)
+        throw new RainbowError("STORE_CORRUPT", `the events end before r${window}, where the window begins: they are older than the data file`, { window });
+      await this.discardAfterWindow(window);
+    });
+  }
+
+  /** Counts live chunks from the trees up to W, after others were discarded or the control file was made anew. */
+  recount(referencesOf: ReferencesOfTree): Promise<void> {
+    return this.store.exclusively(async () => {
+      const window = this.recountFrom();
+      if (window === undefined) return;
+      this.store.refuseUnlessWritable();
+      const kept = this.registered.filter(({ info }) => info.revision <= window);
+      await this.dropTrees(this.registered.filter(({ info }) => info.revision > window));
+      for (const table of ["staged", "pageDeaths", "chunkDeaths", "work", "life"] as const) await this.dropTable(table);
+      await new Recount(this.store, this.runs, kept).run(this.pages, async (tree, count) => {
+        const reader = new PagedTreeReader(tree.info, tree.root, this.pages, () => undefined);
+        await referencesOf(reader, count);
+        reader.close();
+      });
     });
   }
 
@@ -120,8 +155,9 @@ export class Trees implements TreeStore {
     await this.reset();
   }
 
-  /** Ends what a crash cut off. Under the lock, at open. */
+  /** Ends what a crash cut off. Under the lock, at open. A recount waits for who knows what trees hold. */
   async recover(): Promise<void> {
+    if (this.needsRecount) return;
     if (this.store.rows.get(this.store.resetKey) !== undefined) await this.reset();
     const staged = this.store.rows.file.range(controlKey("staged"), tableEnd("staged"), { limit: 1 })[0];
     if (staged === undefined) return;
@@ -133,6 +169,26 @@ export class Trees implements TreeStore {
   /** Takes a tree off the list. Under the lock; the rows are the caller's. */
   unregister(revision: number): void {
     this.registered = this.registered.filter(({ info }) => info.revision !== revision);
+  }
+
+  /** The start of the window, where counts are to be made anew from there. */
+  private recountFrom(): number | undefined {
+    const content = this.store.rows.get(this.store.resetKey);
+    return content === undefined || content.length === 0 ? undefined : readU64(content, 0);
+  }
+
+  private async discardAfterWindow(window: number): Promise<void> {
+    assert(this.leases.count === 0, "readers are closed before trees are discarded");
+    const content = Buffer.alloc(8);
+    writeU64(content, window, 0);
+    await this.store.committer.submit({ writes: [rowPut(this.store.resetKey, content)] });
+    await this.dropTrees(this.registered.filter(({ info }) => info.revision > window));
+  }
+
+  private async dropTrees(trees: readonly RegisteredTree[]): Promise<void> {
+    if (trees.length > 0) await this.store.committer.submit({ writes: trees.map(({ info }) => rowDelete(controlKey("tree", info.revision))) });
+    for (const { info } of trees) this.unregister(info.revision);
+    this.pages.clear();
   }
 
   private checkBase({ base, revision }: TreeBuild): void {

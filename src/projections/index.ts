@@ -5,10 +5,12 @@
  */
 export { diffTrees } from "./diff/index.ts";
 export type { Difference, DifferenceKind } from "./diff/index.ts";
-export { ChunkSet, DigTreeProjection, gapsTouching, namedChunks, TREE_LIMITS } from "./dig-tree/index.ts";
+export { DigTreeProjection, gapsTouching, namedChunks, referencesOfTree, TREE_LIMITS } from "./dig-tree/index.ts";
 export type {
+  ControlFacts,
   NamedChunks,
   ProjectionOptions,
+  RebasedFact,
   ReplayDifference,
   ReplayReport,
   ResolvedTime,

@@ -40,6 +40,15 @@ const BROKEN: readonly (readonly [Break, string])[] = [
   ["untouched", "freeing that does not ask what was touched since the newest tree is noticed (rule 10)"],
   ["reader", "readers that hold nothing are noticed (rule 8)"],
   ["unnamed", "stored chunks that no batch end accounts for are noticed as a leak (rule 2)"],
+  ["deaths", "a chunk that is named again and keeps its old death is noticed (rule 2)"],
+  ["bracket", "trees without what is staged are noticed (rule 3)"],
+  ["events held", "a stream that is truncated under open readers is noticed (rule 8)"],
+  ["condemned", "dedup that still finds what is about to be freed is noticed (rule 10)"],
+  ["resend", "a batch that is sent again and stored again is noticed (rule 13)"],
+  ["fence", "a store that is opened without shutting out appends of before is noticed (rule 14)"],
+  ["snapshot trees", "snapshots that leave the window without a tree are noticed (rule 15)"],
+  ["look again", "a rebase that does not look again for snapshots is noticed (rule 15)"],
+  ["named trees", "a rebase that names no trees of snapshots is noticed when the control file is lost (rules 17 and 18)"],
 ];
 for (const [broken, name] of BROKEN) {
   test(name, async () => {

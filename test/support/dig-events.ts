@@ -2,6 +2,7 @@
  * The events of the DIG walk and what they do to a state: a few files with two settled and two pending slots each, brackets, clones,
  * removals. A slot's value is a chunk (or, for the oracle, its content) and which half of it.
  */
+import type { SealedTree } from "../../src/dig/index.ts";
 import type { SeededRandom } from "./random.ts";
 
 const FILE_COUNT = 8;
@@ -22,7 +23,7 @@ export type WalkEvent =
   | { readonly kind: "epoch" | "opened" }
   | { readonly kind: "snapshot"; readonly name: string; readonly revision: number }
   | { readonly kind: "drop"; readonly name: string }
-  | { readonly kind: "rebased"; readonly window: number };
+  | { readonly kind: "rebased"; readonly window: number; readonly trees: readonly SealedTree[] };
 
 export type State = Map<number, Value>;
 export type Use = (value: Value, delta: number) => void;

@@ -4,16 +4,23 @@ import { zstdCompressSync } from "node:zlib";
 import { ENCODING } from "../../src/core/index.ts";
 import type { ChunkNumber, NewChunk } from "../../src/core/index.ts";
 import type { Dig, TreeReader } from "../../src/dig/index.ts";
-import { slotOf, treeKey, treeValue, valueOfTree } from "./dig-events.ts";
+import { namesChunk, slotOf, treeKey, treeValue, valueOfTree } from "./dig-events.ts";
 import type { State } from "./dig-events.ts";
 
 export const HASH_KEY = Buffer.alloc(32, 0x5a);
+export const UUID = "0b5f7a54-6a0e-4a7f-9f43-1e2d3c4b5a69";
+export const QUOTA_BYTES = 48 << 20;
 
 export function stateOf(tree: TreeReader | undefined): State {
   const state: State = new Map();
   if (tree === undefined) return state;
   for (const { key, value } of tree.range(Buffer.from("d"), Buffer.from("e"))) state.set(slotOf(key), valueOfTree(value));
   return state;
+}
+
+export async function referencesOf(tree: TreeReader, count: (chunk: ChunkNumber) => void): Promise<void> {
+  for (const [key, { chunk }] of stateOf(tree)) if (namesChunk(key)) count(Number(chunk) as ChunkNumber);
+  await Promise.resolve();
 }
 
 export function changesBetween(before: State, after: State): { key: Buffer; value: Buffer | undefined }[] {

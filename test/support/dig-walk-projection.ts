@@ -60,7 +60,7 @@ export class WalkProjection {
     this.touched.add(chunk);
     const live = this.walk.dig.chunks.liveCount(chunk as ChunkNumber) + (this.deltas.get(chunk) ?? 0);
     if (live < 0) throw new Error(`chunk ${chunk} has ${live} references`);
-    if (live > 0) this.deaths.delete(chunk);
-    else this.deaths.set(chunk, revision);
+    if (live > 0 && !this.walk.broken.has("deaths")) this.deaths.delete(chunk);
+    else if (live === 0) this.deaths.set(chunk, revision);
   }
 }

@@ -5,21 +5,32 @@
  */
 import { createHash } from "node:crypto";
 import type { ChunkNumber, NewChunk, Revision } from "../../src/core/index.ts";
-import { openDig, rebuildControl } from "../../src/dig/index.ts";
-import type { Dig, FreeBarrier, TreeInfo, TreeReader } from "../../src/dig/index.ts";
+import { openDig } from "../../src/dig/index.ts";
+import type { Dig, EventsHold, TreeInfo, TreeReader } from "../../src/dig/index.ts";
 import { applyEvent, namesChunk, randomOperations, settled } from "./dig-events.ts";
 import type { State, WalkEvent } from "./dig-events.ts";
 import { collectProblems, problemsText } from "./dig-rig.ts";
-import { changesBetween, chunkOf, contentOf, HASH_KEY, stateOf, storedLength } from "./dig-walk-content.ts";
+import { changesBetween, chunkOf, contentOf, HASH_KEY, QUOTA_BYTES, referencesOf, stateOf, storedLength, UUID } from "./dig-walk-content.ts";
 import { WalkProjection } from "./dig-walk-projection.ts";
+import { loseControl, rebase, retire } from "./dig-walk-retention.ts";
 import type { SeededRandom } from "./random.ts";
 import { SimulatedControls, SimulatedDisk, World } from "./simulated-disk.ts";
 
-const UUID = "0b5f7a54-6a0e-4a7f-9f43-1e2d3c4b5a69";
-const QUOTA_BYTES = 48 << 20;
-
 /** Broken rules, for the tests that show that the walk would notice. */
-export type Break = "barrier" | "untouched" | "reader" | "unnamed";
+export type Break =
+  | "barrier"
+  | "untouched"
+  | "reader"
+  | "unnamed"
+  | "condemned"
+  | "snapshot trees"
+  | "look again"
+  | "bracket"
+  | "resend"
+  | "fence"
+  | "named trees"
+  | "events held"
+  | "deaths";
 
 interface Control {
   window: number;
@@ -32,6 +43,8 @@ interface Reader {
   readonly revision: number;
   readonly tree: TreeReader | undefined;
   readonly release: () => void;
+  /** It reads the events from its tree on, again and again. */
+  readonly hold: EventsHold;
 }
 
 export class DigWalk {
@@ -56,12 +69,12 @@ export class DigWalk {
   private nextSequence = 1;
   // The host's memory, gone with a crash.
   projection!: WalkProjection;
-  private readers: Reader[] = [];
-  private tasks = new Map<string, Promise<void>>();
-  private inFlight = new Set<number>();
+  readers: Reader[] = [];
+  tasks = new Map<string, Promise<void>>();
+  inFlight = new Set<number>();
   private ticket = 0;
   private decided = 0;
-  private isBuilding = false;
+  isBuilding = false;
   private failure: unknown;
   private nameCount = 0;
   private onTheNet:
@@ -78,7 +91,7 @@ export class DigWalk {
     return event;
   }
 
-  private append(events: readonly WalkEvent[]): void {
+  append(events: readonly WalkEvent[]): void {
     for (const event of events) {
       this.head += 1;
       this.events.set(this.head, event);
@@ -86,7 +99,7 @@ export class DigWalk {
       else if (event.kind === "batch") this.control.sequence = event.sequence;
       else if (event.kind === "snapshot") this.control.snapshots.set(event.name, event.revision);
       else if (event.kind === "drop") this.control.snapshots.delete(event.name);
-      else if (event.kind === "rebased") this.control.window = event.window;
+      else if (event.kind === "rebased") this.control.window = Math.max(this.control.window, event.window);
     }
     this.ends.add(this.head);
     this.history.set(this.head, settled(this.oracle));
@@ -142,7 +155,7 @@ export class DigWalk {
   private async ingest(sequence: number, operations: readonly WalkEvent[]): Promise<void> {
     const { world } = this;
     while (sequence > this.decided + 1) await world.pause("earlier batch");
-    if (sequence <= this.control.sequence) return this.acknowledge(sequence);
+    if (sequence <= this.control.sequence && !this.broken.has("resend")) return this.acknowledge(sequence);
     this.decided = sequence;
     const ticket = ++this.ticket;
     this.inFlight.add(ticket);
@@ -188,7 +201,7 @@ export class DigWalk {
     this.queue = this.queue.filter((batch) => batch.sequence > sequence);
   }
 
-  private async build(revision: number): Promise<void> {
+  async build(revision: number): Promise<void> {
     while (this.isBuilding) await this.world.pause("other build");
     const { trees } = this.dig;
     if (trees.list().some((info) => info.revision === revision) || revision < this.control.window) return;
@@ -203,7 +216,8 @@ export class DigWalk {
       const death = target.deaths.get(chunk);
       return { chunk: chunk as ChunkNumber, delta: target.deltas.get(chunk) ?? 0, ...(death === undefined ? {} : { deathRevision: death as Revision }) };
     });
-    const changes = changesBetween(this.loadTree(base), target.state);
+    const state = this.broken.has("bracket") ? settled(target.state) : target.state;
+    const changes = changesBetween(this.loadTree(base), state);
     const chainHash = createHash("sha256").update(String(revision)).digest();
     const common = { revision: revision as Revision, chainHash, nextChunk: target.nextChunk as ChunkNumber, changes, chunks };
     await trees.build(base === undefined ? common : { ...common, base });
@@ -215,58 +229,12 @@ export class DigWalk {
     this.isBuilding = false;
   }
 
-  private async rebase(window: number): Promise<void> {
-    for (;;) {
-      const { snapshots } = this.control;
-      const needed = [window, ...snapshots.values()].filter((revision) => revision > this.control.window && revision <= window);
-      for (const revision of [...new Set(needed)].sort((a, b) => a - b)) await this.build(revision);
-      await this.world.pause("look again");
-      const have = new Set([0, ...this.dig.trees.list().map((info) => Number(info.revision))]); // The empty tree needs no making.
-      if ([window, ...snapshots.values()].every((revision) => revision > window || have.has(revision))) break;
-    }
-    if (window <= this.control.window) return;
-    this.append([{ kind: "rebased", window }]);
-    this.count("rebase");
-    await this.world.pause("rebased");
-  }
-
-  private async retire(): Promise<void> {
-    const { dig, control } = this;
-    await dig.freeing.moveWindow(control.window as Revision);
-    const limit = Math.min(control.window, ...this.readers.map((reader) => reader.tree?.info.revision ?? 0));
-    for (const revision of this.events.keys()) if (revision <= limit) this.events.delete(revision);
-    await this.world.pause("truncated");
-    for (const { revision } of dig.trees.list()) {
-      const isKept = (): boolean => revision >= control.window || [...control.snapshots.values()].includes(revision);
-      while (this.isBuilding) await this.world.pause("build before drop");
-      if (!isKept() && dig.trees.list().length > 1) await dig.freeing.dropTree(revision);
-    }
-    for (let i = 0; i < 200; i++) {
-      const { freedBytes, done } = await dig.freeing.work(this.barrier(), 1);
-      if (freedBytes > 0) this.count("freed");
-      if (done) return;
-    }
-  }
-
-  private barrier(): FreeBarrier {
-    return {
-      headRevision: async () => {
-        const waitFor = this.broken.has("barrier") ? [] : [...this.inFlight];
-        while (waitFor.some((ticket) => this.inFlight.has(ticket))) await this.world.pause("decided batches");
-        return this.head as Revision;
-      },
-      projected: async (revision) => {
-        while (this.projection.cursor < revision && !this.broken.has("barrier")) await this.world.pause("projection");
-      },
-      isTouched: (chunk) => !this.broken.has("untouched") && this.projection.touched.has(chunk),
-    };
-  }
-
   async open(): Promise<void> {
     this.world = new World(this.random);
     const options = { disk: this.disk.port(this.world), directory: "/m", hashKey: HASH_KEY, control: this.controls.opener(this.world, this.random) };
     this.dig = await this.world.until(openDig({ ...options, create: { uuid: UUID, quotaBytes: QUOTA_BYTES } }));
-    this.append([{ kind: "opened" }]); // Shuts out appends of before (rule 14).
+    if (this.dig.trees.needsRecount) await this.world.until(this.dig.trees.recount(referencesOf));
+    if (!this.broken.has("fence")) this.append([{ kind: "opened" }]); // Shuts out appends of before (rule 14).
     await this.world.until(this.dig.chunks.giveBack(this.control.nextChunk as ChunkNumber));
     this.readers = [];
     this.tasks = new Map();
@@ -283,30 +251,9 @@ export class DigWalk {
     const net = this.onTheNet;
     this.onTheNet = undefined;
     if (net !== undefined && net.head === this.head && this.random.chance(0.3)) this.appendBatch(net.sequence, net.operations, net.events);
-    if (this.control.window === 0 && this.random.chance(0.25)) await this.loseControl();
+    if (this.random.chance(0.25)) await loseControl(this);
     await this.open();
-  }
-
-  /** The control file is gone: data file and events make it anew, and replay makes the trees. */
-  private async loseControl(): Promise<void> {
-    this.count("lost");
-    const world = new World(this.random);
-    this.controls.maps.clear();
-    const hashes = new Map(
-      [...this.events.values()].flatMap((event) =>
-        event.kind === "chunks" ? event.chunks.map(({ number, content }) => [number, chunkOf(content).hash] as const) : [],
-      ),
-    );
-    const options = {
-      disk: this.disk.port(world),
-      directory: "/m",
-      hashKey: HASH_KEY,
-      control: this.controls.opener(world, this.random),
-      uuid: UUID,
-      quotaBytes: QUOTA_BYTES,
-    };
-    await world.until(rebuildControl(options, { keep: (chunk) => hashes.has(chunk), hashOf: (chunk) => hashes.get(chunk) }));
-    for (const [path, rows] of this.controls.maps) if (path.endsWith(".new")) this.controls.maps.set("/m/control.lmdb", rows);
+    if (net !== undefined && net.head === this.head && this.random.chance(0.5)) this.appendBatch(net.sequence, net.operations, net.events);
   }
 
   private start(name: string, action: () => Promise<void>): void {
@@ -325,7 +272,7 @@ export class DigWalk {
     if (!this.tasks.has(name)) this.start(name, action);
   }
 
-  private count(what: string): void {
+  count(what: string): void {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
 
@@ -350,7 +297,7 @@ export class DigWalk {
     else if (roll < 0.83) this.closeReader();
     else if (roll < 0.87) this.startBuild();
     else if (roll < 0.9) this.startRebase();
-    else if (roll < 0.955) this.startOnce("retire", () => this.retire());
+    else if (roll < 0.955) this.startOnce("retire", () => retire(this));
     else if (roll < 0.97) this.startOnce("mend", () => this.mend());
     else if (roll < 0.985) await this.crash();
     else if (roll < 0.988) await this.settleAll();
@@ -383,7 +330,9 @@ export class DigWalk {
     const revision = this.random.pick(this.kept());
     const tree = this.dig.trees.open(revision as Revision);
     const release = this.dig.freeing.hold(revision as Revision);
-    this.readers.push({ revision, tree, release });
+    const hold = this.dig.freeing.holdEvents((tree?.info.revision ?? 0) as Revision);
+    if (this.broken.has("events held")) hold.release();
+    this.readers.push({ revision, tree, release, hold });
     if (!this.broken.has("reader")) return;
     release();
     (Reflect.get(tree ?? {}, "release") as (() => void) | undefined)?.(); // It still reads, and holds nothing.
@@ -393,6 +342,7 @@ export class DigWalk {
     const reader = this.readers.pop();
     reader?.tree?.close();
     reader?.release();
+    reader?.hold.release();
   }
 
   private startBuild(): void {
@@ -404,7 +354,7 @@ export class DigWalk {
   private startRebase(): void {
     const ends = [...this.ends].filter((end) => end > this.control.window && end <= this.projection.cursor).sort((a, b) => a - b);
     const early = ends.slice(0, Math.max(1, Math.floor((ends.length * 3) / 4)));
-    if (early.length > 0 && !this.tasks.has("rebase")) this.start("rebase", () => this.rebase(this.random.pick(early)));
+    if (early.length > 0 && !this.tasks.has("rebase")) this.start("rebase", () => rebase(this, this.random.pick(early)));
   }
 
   /** Writes the run of a live chunk anew elsewhere: only places change. */
@@ -428,7 +378,7 @@ export class DigWalk {
     }
     this.project(false);
     await this.world.until(this.build(this.head));
-    for (let i = 0; i < 3; i++) await this.world.until(this.retire());
+    for (let i = 0; i < 3; i++) await this.world.until(retire(this));
     await this.verify();
   }
 
@@ -466,14 +416,14 @@ export class DigWalk {
     await this.settleAll();
     for (const name of this.control.snapshots.keys()) this.append([{ kind: "drop", name }]);
     this.project(false);
-    await this.world.until(this.rebase(this.head));
+    await this.world.until(rebase(this, this.head));
     this.project(false);
     await this.world.until(this.build(this.head)); // So that no chunk counts as touched since the newest tree.
-    await this.world.until(this.rebase(this.head));
+    await this.world.until(rebase(this, this.head));
     await this.settleAll();
     const [last] = this.kept().slice(-1);
-    await this.world.until(this.rebase(last!));
-    for (let i = 0; i < 3; i++) await this.world.until(this.retire());
+    await this.world.until(rebase(this, last!));
+    for (let i = 0; i < 3; i++) await this.world.until(retire(this));
     await this.endCheck();
   }
 

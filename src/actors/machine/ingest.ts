@@ -8,6 +8,7 @@ import { isRainbowError, RainbowError } from "../../core/index.ts";
 import type { AgentSession, Batch, BatchAcknowledged, Change, ChunkNumber, Clock, Epoch, HostLink, NewChunk, Revision } from "../../core/index.ts";
 import type { ChunkStore } from "../../dig/index.ts";
 import type { ChainedStream, ChunksStored, MachineEvent } from "../../events/index.ts";
+import { ownBatch } from "./own-batch.ts";
 import { sameAsStored } from "./repeat.ts";
 import { judge, startEpoch } from "./state.ts";
 import type { MachineState } from "./state.ts";
@@ -49,6 +50,9 @@ export class Ingest implements HostLink {
   private readonly recent = new Map<number, { readonly eventCount: number; readonly acknowledged: Promise<BatchAcknowledged> }>();
   /** Resolves when everything decided so far was handed to the event store; never rejects. */
   private handedOver: Promise<void> = Promise.resolve();
+  /** Resolves when everything decided so far is durable or refused; never rejects. */
+  private outcomes: Promise<void> = Promise.resolve();
+  private durable: Revision;
   private failure: unknown;
   /** Why the next batch found no room, until it does. */
   private full: RainbowError | undefined;
@@ -58,6 +62,7 @@ export class Ingest implements HostLink {
   constructor(options: IngestOptions) {
     this.options = options;
     this.state = options.state;
+    this.durable = options.chain.head.revision;
   }
 
   async openSession(): Promise<AgentSession> {
@@ -88,6 +93,22 @@ export class Ingest implements HostLink {
     const { chain, clock } = this.options;
     this.refuseWhenFailed();
     return await this.handOver(Promise.resolve(), () => chain.append(events, ownBatch(chain, clock, correlation)));
+  }
+
+  /** The newest epoch and the newest batch of an agent that is durable. */
+  get machineState(): MachineState {
+    return this.state;
+  }
+
+  /** Batches are on their way. */
+  get isBusy(): boolean {
+    return this.underWay > 0;
+  }
+
+  /** Where the stream ends once every batch decided before the call is durable or refused (rule 10). Later ones are not waited for. */
+  async settled(): Promise<Revision> {
+    await this.outcomes;
+    return this.durable;
   }
 
   /** Resolves when every batch decided so far is durable or refused. */
@@ -145,8 +166,14 @@ export class Ingest implements HostLink {
     return { numbers, durable, stored: { type: "ChunksStored", first, chunks: fresh.map(({ hash, lengthBytes }) => ({ hash, lengthBytes })) } };
   }
 
+  private handOver(ready: Promise<void>, append: () => Promise<Appended>): Promise<Appended> {
+    const outcome = this.appendAfter(ready, append);
+    this.outcomes = Promise.allSettled([this.outcomes, outcome]).then(() => undefined); // Each would hold the results of all before it.
+    return outcome;
+  }
+
   /** Hands an append to the store once `ready` and after everything before it; the outcome is not waited for by the next one. */
-  private async handOver(ready: Promise<void>, append: () => Promise<Appended>): Promise<Appended> {
+  private async appendAfter(ready: Promise<void>, append: () => Promise<Appended>): Promise<Appended> {
     this.underWay += 1;
     const before = this.handedOver;
     const handed = (async (): Promise<{ readonly outcome: Promise<Appended> }> => {
@@ -161,6 +188,7 @@ export class Ingest implements HostLink {
     );
     try {
       const appended = await (await handed).outcome;
+      this.durable = Math.max(this.durable, appended.revision) as Revision;
       this.options.onAppended(appended.revision);
       return appended;
     } catch (error) {
@@ -214,12 +242,6 @@ function refuseUnknownChunks(batch: Batch): void {
       );
     }
   }
-}
-
-/** Metadata of a batch of the host's own: epoch 0, and its first revision as sequence, so that event ids never repeat. */
-export function ownBatch(chain: ChainedStream, clock: Clock, correlation: string): Parameters<ChainedStream["append"]>[1] {
-  const now = clock.now();
-  return { agentTimeUs: now, hostTimeUs: now, monotonicUs: clock.monotonicUs(), epoch: 0 as Epoch, sequence: chain.head.revision + 1, correlation };
 }
 
 /** The batch's facts as events: new chunks first, extents with the host's numbers. */

@@ -8,9 +8,12 @@ import type { Dig } from "../../dig/index.ts";
 import { ChainedStream, decodeEvent } from "../../events/index.ts";
 import type { EventStore, MachineEnrolled } from "../../events/index.ts";
 import { DigTreeProjection } from "../../projections/index.ts";
-import { Ingest, ownBatch } from "./ingest.ts";
+import { Ingest } from "./ingest.ts";
+import { ownBatch } from "./own-batch.ts";
+import { enrolmentOf, newestRebased, stateBefore, streamOf } from "./rebased.ts";
 import { evolve, INITIAL_STATE } from "./state.ts";
 import type { MachineState } from "./state.ts";
+import { Turns } from "./turns.ts";
 
 const PAGE_EVENTS = 256; // The newest agent batch is nearly always among the last events.
 
@@ -37,31 +40,16 @@ export interface OpenedMachine {
   readonly hashKey: Buffer;
   readonly dig: Dig;
   readonly projection: DigTreeProjection;
+  /** Decisions over snapshots, policy and the window, one after the other. */
+  readonly turns: Turns;
+  /** Moves of the window, and what they leave to do, one after the other. */
+  readonly rebasing: Turns;
+  /** Who the machine is. */
+  readonly enrolled: MachineEnrolled;
   /** The appender. Made at open, or at the first call where the machine was opened quietly. */
   readonly ingest: () => Promise<Ingest>;
   /** Resolves when every batch decided so far is durable or refused. */
   readonly idle: () => Promise<void>;
-}
-
-export function streamOf(machine: string): string {
-  return `machine-${machine}`;
-}
-
-/** The machine's first event; undefined where it was never enrolled. */
-export async function enrolmentOf(store: EventStore, machine: string): Promise<MachineEnrolled | undefined> {
-  const stream = streamOf(machine);
-  const info = await store.info(stream);
-  if (info.headRevision < 0) return undefined;
-  const [first] = await store.read(stream, { maxCount: 1 });
-  const event = first === undefined ? undefined : decodeEvent(first).event;
-  if (event?.type !== "MachineEnrolled") {
-    throw new RainbowError(
-      "STORE_CORRUPT",
-      `stream ${stream} does not begin with MachineEnrolled: the event store belongs to something else, or its start was lost`,
-      { stream },
-    );
-  }
-  return event;
 }
 
 export async function openMachine(options: OpenMachineOptions): Promise<OpenedMachine> {
@@ -72,12 +60,8 @@ export async function openMachine(options: OpenMachineOptions): Promise<OpenedMa
   const dig = await options.openDig(hashKey, enrolled === undefined);
   try {
     const chain = await ChainedStream.open(store, stream);
-    if (enrolled === undefined) {
-      await chain.append(
-        [{ type: "MachineEnrolled", machine, label: options.label, hashKey: hashKey.toString("hex"), dataFile: dig.uuid }],
-        ownBatch(chain, clock, "enrolment"),
-      );
-    }
+    const identity = enrolled ?? ({ type: "MachineEnrolled", machine, label: options.label, hashKey: hashKey.toString("hex"), dataFile: dig.uuid } as const);
+    if (enrolled === undefined) await chain.append([identity], ownBatch(chain, clock, "enrolment"));
     const projection = await DigTreeProjection.open({ store, stream, dig, clock });
     await projection.catchUp(options.onReplay);
     refuseLostChunks(projection, dig);
@@ -88,6 +72,9 @@ export async function openMachine(options: OpenMachineOptions): Promise<OpenedMa
       hashKey,
       dig,
       projection,
+      turns: new Turns(),
+      rebasing: new Turns(),
+      enrolled: identity,
       ingest: () => (ingest ??= openIngest(options, opened, chain)),
       idle: async () => (await ingest)?.idle(),
     };
@@ -116,7 +103,7 @@ function refuseLostChunks(projection: DigTreeProjection, dig: Dig): void {
 /** Shuts out appends of before, gives back chunks that no event names, and takes batches from here on. */
 async function openIngest(options: OpenMachineOptions, { machine, stream, hashKey, dig, projection }: OpenedMachine, chain: ChainedStream): Promise<Ingest> {
   const { store, clock } = options;
-  const state = await foldEnd(store, stream);
+  const state = await foldEnd(store, machine);
   await chain.append([{ type: "HostOpened", version: options.version }], ownBatch(chain, clock, "start"));
   projection.follow(chain.head.revision);
   await projection.projected(chain.head.revision);
@@ -145,9 +132,11 @@ export async function closeMachine(opened: OpenedMachine | undefined): Promise<v
   }
 }
 
-/** Reads the stream backwards until an agent's batch tells the newest epoch and sequence. */
-export async function foldEnd(store: EventStore, stream: string): Promise<MachineState> {
-  let { headRevision: from } = await store.info(stream);
+/** Reads the stream backwards until an agent's batch tells the newest epoch and sequence; before its start a rebase knows them. */
+export async function foldEnd(store: EventStore, machine: string): Promise<MachineState> {
+  const stream = streamOf(machine);
+  const { headRevision, truncatedBefore } = await store.info(stream);
+  let from = headRevision;
   let state = INITIAL_STATE;
   while (from >= 0 && state.last === undefined) {
     const page = await store.read(stream, { direction: "backwards", from, maxCount: PAGE_EVENTS });
@@ -158,7 +147,10 @@ export async function foldEnd(store: EventStore, stream: string): Promise<Machin
     }
     from = (page.at(-1)!.revision - 1) as Revision;
   }
-  return state;
+  if (state.last !== undefined || truncatedBefore === 0) return state;
+  const rebased = await newestRebased(store, machine);
+  const before = rebased === undefined ? INITIAL_STATE : stateBefore(rebased);
+  return { epoch: Math.max(state.epoch, before.epoch) as Epoch, last: before.last };
 }
 
 async function readEvents(store: EventStore, stream: string, from: Revision, to: Revision): Promise<ReturnType<typeof decodeEvent>["event"][]> {

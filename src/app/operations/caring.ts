@@ -1,15 +1,13 @@
 /** Looking after the stores: check, repair, replay, and the events themselves. */
 import { isRainbowError, RainbowError } from "../../core/index.ts";
-import type { Clock } from "../../core/index.ts";
-import { NO_STREAM, readBatches, verifyChain } from "../../events/index.ts";
+import { readBatches, verifyChain } from "../../events/index.ts";
 import type { EventStore } from "../../events/index.ts";
 import { DigTreeProjection } from "../../projections/index.ts";
 import type { OperationsContext } from "./context.ts";
 import { readableEvents } from "./events.ts";
 import { mendFromLiveFiles } from "./mending.ts";
+import { ProgressQueue, whileWorking } from "./progress.ts";
 import type { Operations, ProblemItem, ProgressItem, SalvagedItem } from "./types.ts";
-
-const PROGRESS_MS = 250;
 
 export function caring(context: OperationsContext): Pick<Operations, "check" | "repair" | "replay" | "events"> {
   return {
@@ -18,33 +16,6 @@ export function caring(context: OperationsContext): Pick<Operations, "check" | "
     replay: ({ verify }) => replay(context, verify),
     events: (request, signal) => readableEvents(context.host.eventStore, context.host.opened().stream, request, signal),
   };
-}
-
-/** Progress is told by callbacks; this hands it on between items. */
-class ProgressQueue {
-  private newest: ProgressItem | undefined;
-
-  readonly bytes = (doneBytes: number, allBytes: number): void => {
-    this.newest = { type: "progress", phase: "checking", doneBytes, allBytes, doneCount: 0, allCount: 0 };
-  };
-  readonly events = (done: number, all: number): void => {
-    this.newest = { type: "progress", phase: "replaying", doneBytes: 0, allBytes: 0, doneCount: done, allCount: all };
-  };
-
-  *take(): IterableIterator<ProgressItem> {
-    if (this.newest !== undefined) yield this.newest;
-    this.newest = undefined;
-  }
-}
-
-/** Yields progress every so often until `work` is done, then gives its result. */
-async function* whileWorking<T>(clock: Clock, work: Promise<T>, queue: ProgressQueue): AsyncGenerator<ProgressItem, T> {
-  const ended = work.then(
-    () => true,
-    () => true,
-  );
-  while (!(await Promise.race([ended, clock.sleep(PROGRESS_MS).then(() => false)]))) yield* queue.take();
-  return await work;
 }
 
 async function* replay(context: OperationsContext, isVerifying: boolean): AsyncGenerator<ProgressItem | ProblemItem> {
@@ -58,12 +29,14 @@ async function* replay(context: OperationsContext, isVerifying: boolean): AsyncG
   }
 }
 
-/** Drops every tree and builds them again from the events. */
+/** Drops every tree after the window's start and builds them again from the events. */
 async function* replayAnew({ host, capture, clock }: OperationsContext, queue: ProgressQueue): AsyncGenerator<ProgressItem> {
   if (capture !== undefined) throw new RainbowError("BUSY", "a running Rainbow answers from its projections: stop it first, then replay");
   const { projection, dig, stream } = host.opened();
+  const window = projection.window();
   await projection.close();
-  await dig.trees.discardAfter(NO_STREAM);
+  await dig.freeing.moveWindow(window); // A rebase may have been cut off just after its event: the trees that it names stay.
+  await dig.trees.discardAfter(window);
   const anew = await DigTreeProjection.open({ store: host.eventStore, stream, dig, clock });
   try {
     yield* whileWorking(clock, anew.catchUp(queue.events), queue);

@@ -15,6 +15,7 @@ export type {
   Operations,
   ProblemItem,
   ProgressItem,
+  RebasedItem,
   ReplayStatus,
   RestoreItem,
   RestoreRequest,

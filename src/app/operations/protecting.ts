@@ -1,4 +1,4 @@
-/** Roots, state, flush, pause and snapshots: what people tell the actors, and what they are told of them. */
+/** Roots, state, flush and pause: what people tell the actors, and what they are told of them. */
 import { isAbsolute } from "node:path";
 import { reasonsOf } from "../../actors/capture/index.ts";
 import type { Capture } from "../../capture/index.ts";
@@ -7,13 +7,10 @@ import type { Revision, TimeUs } from "../../core/index.ts";
 import type { DigTreeProjection } from "../../projections/index.ts";
 import { noteRoot, readNotedRoots } from "../noted-roots.ts";
 import type { OperationsContext } from "./context.ts";
-import { resolveInstant } from "./instants.ts";
 import type { RootStatus } from "./imports.ts";
-import type { FlushAnswer, Operations, SnapshotEntry, StatusAnswer } from "./types.ts";
+import type { FlushAnswer, Operations, StatusAnswer } from "./types.ts";
 
-const NAME_BYTES_MAX = 200;
-
-type Protecting = Pick<Operations, "status" | "addRoot" | "removeRoot" | "roots" | "flush" | "pause" | "resume" | "snapshot" | "snapshots" | "leftOut" | "why">;
+type Protecting = Pick<Operations, "status" | "addRoot" | "removeRoot" | "roots" | "flush" | "pause" | "resume" | "leftOut" | "why">;
 
 export function protecting(context: OperationsContext): Protecting {
   const { capture, dataDirectory } = context;
@@ -36,8 +33,6 @@ export function protecting(context: OperationsContext): Protecting {
     flush: ({ full }) => flush(context, full),
     pause: async ({ forMs }) => await running(capture).pause(forMs === undefined ? undefined : ((context.clock.now() + forMs * 1000) as TimeUs)),
     resume: async () => await running(capture).resume(),
-    snapshot: (request) => takeSnapshot(context, request),
-    snapshots: async () => context.host.opened().projection.snapshots().map(snapshotEntry),
     leftOut: async ({ path }) => leftOut(running(capture), path),
     why: async ({ path }) => running(capture).why(path),
   };
@@ -135,7 +130,7 @@ async function eventBytesOf({ disk, dataDirectory }: OperationsContext): Promise
 }
 
 /** Durable and readable: what happened before the call is in the stream, and the projection has passed it. */
-async function flush(context: OperationsContext, full: boolean): Promise<FlushAnswer> {
+export async function flush(context: OperationsContext, full: boolean): Promise<FlushAnswer> {
   const capture = running(context.capture);
   const { host } = context;
   const { revision, notices, incomplete } = await host.flush(capture, full);
@@ -144,46 +139,10 @@ async function flush(context: OperationsContext, full: boolean): Promise<FlushAn
   return { revision, timeUs: await projection.timeOf(revision), notices, incomplete };
 }
 
-async function takeSnapshot(context: OperationsContext, request: Parameters<Operations["snapshot"]>[0]): Promise<SnapshotEntry> {
-  const { host, capture } = context;
-  const name = checkedName(request.name);
-  if (capture !== undefined && request.at.kind === "now") await flush(context, false);
-  const opened = host.opened();
-  if (opened.projection.snapshots().some((snapshot) => snapshot.name === name)) {
-    throw new RainbowError("USAGE", `a snapshot '${name}' exists already: choose another name ('rainbow snapshots' lists them)`, { name });
-  }
-  const { revision, asOf } = await resolveInstant(opened, request.at);
-  const event = { type: "SnapshotTaken", name, revision, atUs: asOf.timeUs as TimeUs, pinned: request.pinned } as const;
-  const appended = await (await opened.ingest()).appendOwn([event], "snapshot");
-  await projected(opened.projection, appended.revision);
-  return snapshotEntry(event);
-}
-
 /** Readers see it from here on. */
 async function projected(projection: DigTreeProjection, revision: Revision): Promise<void> {
   projection.follow(revision);
   await projection.projected(revision);
-}
-
-function checkedName(name: string): string {
-  if (name === "" || Buffer.byteLength(name) > NAME_BYTES_MAX || /[\p{Cc}/@]/u.test(name)) {
-    throw new RainbowError("USAGE", `'${name}' cannot name a snapshot: 1 to ${NAME_BYTES_MAX} bytes without '/', '@' and control characters`, { name });
-  }
-  return name;
-}
-
-function snapshotEntry({
-  name,
-  revision,
-  atUs,
-  pinned,
-}: {
-  readonly name: string;
-  readonly revision: Revision;
-  readonly atUs: TimeUs;
-  readonly pinned: boolean;
-}): SnapshotEntry {
-  return { name, revision, timeUs: atUs, pinned };
 }
 
 function leftOut(capture: Capture, path: RootStatus["path"] | undefined): Awaited<ReturnType<Operations["leftOut"]>> {

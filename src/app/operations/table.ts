@@ -10,12 +10,13 @@ import type { Place, Question } from "./places.ts";
 import { protecting } from "./protecting.ts";
 import { bytesOfFile, entryOf, find, list } from "./reading.ts";
 import { restoring } from "./restoring.ts";
+import { retaining } from "./retaining.ts";
 import type { AsOfItem, Operations } from "./types.ts";
 
 const SLICE_ITEMS = 256; // Others get their turn after so many.
 
 export function operationsOf(context: OperationsContext): Operations {
-  return { ...protecting(context), ...reading(context), ...history(context), ...restoring(context), ...caring(context) };
+  return { ...protecting(context), ...reading(context), ...history(context), ...restoring(context), ...retaining(context), ...caring(context) };
 }
 
 type Reading = Pick<Operations, "instant" | "stat" | "list" | "find" | "read" | "largest">;

@@ -102,6 +102,14 @@ export interface RestoreSummary {
   /** Instant just before an in-place restore, for the command that undoes it. */
   readonly undoRevision?: number;
 }
+export interface RebasedItem {
+  readonly type: "rebased";
+  /** Every instant from here on is kept. */
+  readonly windowRevision: number;
+  readonly windowTimeUs: number;
+  /** Of the data file; events and tables of the control file come on top. */
+  readonly freedBytes: number;
+}
 export interface ProblemItem {
   readonly type: "problem";
   readonly what: string;
@@ -242,6 +250,10 @@ export interface Operations {
   ): AsyncIterable<AsOfItem | ProgressItem | RestoreItem | RestoreSummary>;
   snapshot(request: { readonly name: string; readonly at: InstantWords; readonly pinned: boolean }): Promise<SnapshotEntry>;
   snapshots(): Promise<readonly SnapshotEntry[]>;
+  /** What only this snapshot kept goes with the next rebase. */
+  dropSnapshot(request: { readonly name: string }): Promise<void>;
+  /** Gives up every instant before `to` that no snapshot keeps. Stopped at any moment, the next one goes on where it was. */
+  rebase(request: { readonly to: InstantWords }, signal?: AbortSignal): AsyncIterable<ProgressItem | RebasedItem>;
   leftOut(request: {
     readonly path: ByteString | undefined;
   }): Promise<{ readonly rules: readonly string[]; readonly items: readonly LeftOut[]; readonly total: number }>;

@@ -24,6 +24,8 @@ export const OPERATIONS_MANIFEST = {
   undelete: "stream",
   snapshot: "promise",
   snapshots: "promise",
+  dropSnapshot: "promise",
+  rebase: "stream",
   leftOut: "promise",
   why: "promise",
   check: "stream",

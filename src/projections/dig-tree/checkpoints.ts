@@ -12,7 +12,9 @@ export async function dropForeignTrees(store: EventStore, stream: string, trees:
   let keep = NO_STREAM;
   for (const info of known.toReversed()) {
     if (info.revision > headRevision) continue;
-    const isKnown = info.revision < truncatedBefore || (await chainHashOrNothing(store, stream, info.revision))?.equals(info.chainHash) === true;
+    // The batch that ends where the stream was truncated is not whole any more: that its tree was there made the truncation possible.
+    const isKnown =
+      (truncatedBefore > 0 && info.revision <= truncatedBefore) || (await chainHashOrNothing(store, stream, info.revision))?.equals(info.chainHash) === true;
     if (!isKnown) continue;
     keep = info.revision;
     break;

@@ -39,6 +39,13 @@ export interface Stretch {
   readonly fromUs: TimeUs;
 }
 
+/** The newest move of the window's start. */
+export interface RebasedFact {
+  /** Of the event. */
+  readonly revision: Revision;
+  readonly window: Revision;
+}
+
 export const NO_TIMES: Times = { agentTimeUs: 0 as TimeUs, caughtUpUs: 0 as TimeUs, nextChunk: 1, payloadBytes: 0 };
 
 export const encodeFact = (value: unknown): Buffer => Buffer.from(JSON.stringify(value), "utf8");
@@ -55,6 +62,7 @@ const keyText = (key: Buffer): ByteString => byteStringOf(key);
 
 export const TIMES_KEY = keyText(Buffer.from([PREFIX.times]));
 export const POLICY_KEY = keyText(Buffer.from([PREFIX.policy]));
+export const REBASED_KEY = keyText(Buffer.from([PREFIX.rebased]));
 export const bracketKey = (node: NodeId): ByteString => keyText(numberKey(PREFIX.bracket, node));
 export const rootKey = (root: NodeId): ByteString => keyText(numberKey(PREFIX.root, root));
 export const openGapKey = (gap: string): ByteString => keyText(textKey(PREFIX.openGap, byteStringOfText(gap)));

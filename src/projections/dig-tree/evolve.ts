@@ -8,7 +8,7 @@ import { decodeStored, nodeOfStored } from "../../events/index.ts";
 import type { EventMetadata, MachineEvent, MachineEventType, Recorded, StoredBatch, StoredEvent } from "../../events/index.ts";
 import type { NodeName } from "../view.ts";
 import { applyAttributes, applyClone, applyExtents, applySize, applyZeros, dropContent, ignore, settle, startPass } from "./content.ts";
-import { closedGapKey, decodeGap, encodeFact, encodeGap, openGapKey, POLICY_KEY, purgeKey, rootKey, snapshotKey, stretchKey } from "./control.ts";
+import { closedGapKey, decodeGap, encodeFact, encodeGap, openGapKey, POLICY_KEY, purgeKey, REBASED_KEY, rootKey, snapshotKey, stretchKey } from "./control.ts";
 import { renamed } from "./state.ts";
 import type { Rename, State } from "./state.ts";
 import type { StoredNode } from "./values.ts";
@@ -103,12 +103,13 @@ function applyToMachine(state: State, event: MachineFact, revision: Revision): v
       return state.setControl(POLICY_KEY, encodeFact(event.policy));
     case "PathPurged":
       return state.setControl(purgeKey(revision), encodeFact({ path: event.path, revision }));
+    case "Rebased":
+      return state.setControl(REBASED_KEY, encodeFact({ revision, window: event.window }));
     case "EpochStarted": // What is staged stays: the agent knows what the host has of a pass, and goes on with it in the next session.
     case "ClockStepped": // Batches' own times say it.
     case "ReconcileFinished":
     case "MachineEnrolled":
     case "HostOpened":
-    case "Rebased":
       return;
     default:
       return ignore(state); // A type of a newer version never gets here: the codec refuses it.

@@ -1,8 +1,9 @@
 /** A machine's tree: the fold of its events, in memory over registered trees, and views of any revision. */
-export type { Root, Snapshot } from "./control.ts";
+export type { ControlFacts } from "./control-facts.ts";
+export type { RebasedFact, Root, Snapshot } from "./control.ts";
 export { gapsTouching } from "./gaps.ts";
 export type { ResolvedTime, StreamSpan } from "./instants.ts";
-export { ChunkSet, namedChunks } from "./named-chunks.ts";
+export { namedChunks, referencesOfTree } from "./named-chunks.ts";
 export type { NamedChunks } from "./named-chunks.ts";
 export { TREE_LIMITS } from "./policy.ts";
 export type { TreeLimits } from "./policy.ts";

@@ -21,6 +21,7 @@ export const PREFIX = {
   purge: 0x55,
   closedGap: 0x56,
   stretch: 0x57,
+  rebased: 0x58,
   segment: 0x60,
   segmentEntry: 0x61,
   segmentFilter: 0x62,

@@ -1,6 +1,7 @@
 /** Which chunk numbers events and trees name: what a rebuild or a repair must keep. One bit each. */
 import type { ChunkNumber, Revision } from "../../core/index.ts";
-import type { TreeStore } from "../../dig/index.ts";
+import { ChunkSet } from "../../dig/index.ts";
+import type { TreeReader, TreeStore } from "../../dig/index.ts";
 import { NO_STREAM, readBatches } from "../../events/index.ts";
 import type { EventStore } from "../../events/index.ts";
 import { countAll } from "../blob-record/index.ts";
@@ -8,35 +9,6 @@ import { Base } from "./base.ts";
 import { PREFIX } from "./keys.ts";
 import { SegmentCache } from "./segments.ts";
 import { decodeRegion } from "./values.ts";
-
-const FIRST_BYTES = 1 << 16;
-
-/** A set of chunk numbers that grows with the highest one: 125 KB for a million. */
-export class ChunkSet {
-  private bits = new Uint8Array(FIRST_BYTES);
-
-  add(chunk: number): void {
-    const at = Math.floor(chunk / 8);
-    if (at >= this.bits.length) {
-      const grown = new Uint8Array(Math.max(this.bits.length * 2, at + 1));
-      grown.set(this.bits);
-      this.bits = grown;
-    }
-    this.bits[at]! |= 1 << (chunk % 8);
-  }
-
-  has(chunk: number): boolean {
-    return ((this.bits[Math.floor(chunk / 8)] ?? 0) & (1 << (chunk % 8))) !== 0;
-  }
-
-  /** Ascending. */
-  *[Symbol.iterator](): IterableIterator<ChunkNumber> {
-    for (let at = 0; at < this.bits.length; at++) {
-      if (this.bits[at] === 0) continue;
-      for (let bit = 0; bit < 8; bit++) if ((this.bits[at]! & (1 << bit)) !== 0) yield (at * 8 + bit) as ChunkNumber;
-    }
-  }
-}
 
 export interface NamedChunks {
   /** Named by an extent of an event that is still there, or of a registered tree. */
@@ -59,27 +31,29 @@ export async function namedChunks(store: EventStore, stream: string, trees: Tree
   return { named, stored };
 }
 
-/** Trees before the window, and the newest at its start: what later ones name more, the events between do too. */
+/** Trees before the window, and that at its start: what later ones name more, the events between do too. */
 function treesToRead(trees: TreeStore, first: Revision): { readonly revision: Revision }[] {
-  return trees
-    .list()
-    .filter(({ revision }) => revision < first || first === 0)
-    .slice(first === 0 ? -1 : 0);
+  return first === 0 ? trees.list().slice(-1) : trees.list().filter(({ revision }) => revision <= first);
 }
 
 async function nameFromTree(trees: TreeStore, revision: Revision, named: ChunkSet): Promise<void> {
   const reader = trees.open(revision);
   if (reader === undefined) return;
-  const base = new Base(reader, new SegmentCache());
-  let count = 0;
   try {
-    for (const prefix of [PREFIX.region, PREFIX.stagedRegion]) {
-      for (const { value } of base.everything(prefix)) {
-        if (value !== undefined) countAll(decodeRegion(value), 1, (chunk) => named.add(chunk));
-        if (++count % 5000 === 0) await new Promise((resolve) => setImmediate(resolve));
-      }
-    }
+    await referencesOfTree(reader, (chunk) => named.add(chunk));
   } finally {
-    base.close();
+    reader.close();
+  }
+}
+
+/** Every extent of a tree, settled or staged, names a chunk once. */
+export async function referencesOfTree(reader: TreeReader, count: (chunk: ChunkNumber) => void): Promise<void> {
+  const base = new Base(reader, new SegmentCache());
+  let seen = 0;
+  for (const prefix of [PREFIX.region, PREFIX.stagedRegion]) {
+    for (const { value } of base.everything(prefix)) {
+      if (value !== undefined) countAll(decodeRegion(value), 1, (chunk) => count(chunk as ChunkNumber));
+      if (++seen % 5000 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 }

@@ -14,24 +14,27 @@ import type { HistorySource } from "../history/index.ts";
 import { Base } from "./base.ts";
 import { dropForeignTrees } from "./checkpoints.ts";
 import { ChunkCounts } from "./chunk-counts.ts";
-import { decodeFact, decodeGap } from "./control.ts";
-import type { Root, Snapshot, Stretch } from "./control.ts";
+import { decodeFact, REBASED_KEY } from "./control.ts";
+import type { RebasedFact, Root, Snapshot, Stretch } from "./control.ts";
+import { factsOf, snapshotsOf } from "./control-facts.ts";
+import type { ControlFacts } from "./control-facts.ts";
 import { evolve } from "./evolve.ts";
 import { gapsReachingBack } from "./gaps.ts";
 import { batchEndBefore, resolveTime, timeOf } from "./instants.ts";
 import type { ResolvedTime, StreamSpan } from "./instants.ts";
 import { PREFIX } from "./keys.ts";
-import type { Layer } from "./layer.ts";
+import { referencesOfTree } from "./named-chunks.ts";
+import { buildPastTree } from "./past-tree.ts";
 import { dueOf, planTree, TREE_LIMITS } from "./policy.ts";
 import type { Plan, TreeLimits } from "./policy.ts";
+import { reportWhile } from "./report-while.ts";
 import { SegmentCache } from "./segments.ts";
 import { State } from "./state.ts";
 import { StateView } from "./state-view.ts";
 import { replayedState } from "./tail.ts";
 import { verifyReplay } from "./verify-replay.ts";
 import type { ReplayReport } from "./verify-replay.ts";
-import { changesAsSegment, changesIntoMain } from "./tree-changes.ts";
-import type { Gap } from "../view.ts";
+import { changesOf } from "./tree-changes.ts";
 
 export interface ProjectionOptions {
   readonly store: EventStore;
@@ -92,9 +95,10 @@ export class DigTreeProjection {
 
   /** Begins at the newest tree that the store knows; catchUp() brings it to the stream's end. */
   static async open(options: ProjectionOptions): Promise<DigTreeProjection> {
-    await dropForeignTrees(options.store, options.stream, options.dig.trees);
-    const projection = new DigTreeProjection(options);
-    return projection;
+    const { trees } = options.dig;
+    await dropForeignTrees(options.store, options.stream, trees);
+    if (trees.needsRecount) await trees.recount(referencesOfTree);
+    return new DigTreeProjection(options);
   }
 
   /** The last batch end that the state of now has. */
@@ -129,7 +133,10 @@ export class DigTreeProjection {
     if (head <= this.at) return;
     const from = this.at;
     this.follow(head);
-    const ticking = onProgress === undefined ? undefined : this.reportWhile(this.projected(head), from, head, onProgress);
+    const ticking =
+      onProgress === undefined
+        ? undefined
+        : reportWhile(this.projected(head), { clock: this.clock, from, now: () => this.at, report: (revision) => onProgress(revision - from, head - from) });
     await this.projected(head);
     await ticking;
   }
@@ -198,18 +205,6 @@ export class DigTreeProjection {
     }
   }
 
-  private async reportWhile(work: Promise<void>, from: Revision, head: Revision, onProgress: (doneEvents: number, allEvents: number) => void): Promise<void> {
-    const ended = work.then(
-      () => true,
-      () => true,
-    );
-    let last = from;
-    while (!(await Promise.race([ended, this.clock.sleep(250).then(() => false)]))) {
-      if (this.at !== last) onProgress(this.at - from, head - from);
-      last = this.at;
-    }
-  }
-
   // Trees.
 
   /** Builds a tree of the state as it is now, waiting for one that is under way. Resolves when it is registered. */
@@ -218,6 +213,18 @@ export class DigTreeProjection {
     if (this.at === this.atTree) return;
     this.building = this.build(this.plan()).finally(() => (this.building = undefined));
     await this.building;
+  }
+
+  /** A tree at a batch end before the newest tree, unless there is one; its events must still be there. */
+  async buildPastTree(revision: Revision): Promise<void> {
+    const base = this.openBase(revision);
+    if (base?.revision === revision) return base.close();
+    await buildPastTree({ store: this.store, stream: this.stream, dig: this.dig, limits: this.limits, base, revision });
+  }
+
+  /** Whether an event since the newest tree stored or touched the chunk: how it stands is not in a tree yet (rule 10). */
+  isTouched(chunk: ChunkNumber): boolean {
+    return this.state.counts!.live(chunk) !== undefined;
   }
 
   private async buildIfDue(): Promise<void> {
@@ -335,8 +342,12 @@ export class DigTreeProjection {
   async historySource(head: Revision): Promise<HistorySource> {
     const { store, stream, first } = await this.span();
     await this.waitFor(head);
+    const window = Math.max(first, this.window()) as Revision;
+    const hold = this.dig.freeing.holdEvents(window);
     const treeRevisions = this.dig.trees.list().map((info) => info.revision);
-    return { store, stream, head, first, treeRevisions, openBase: (revision) => this.openBase(revision) };
+    // The event at the window's start closes a batch that is gone: what it brought is in the tree there.
+    const from = (window === 0 ? 0 : window + 1) as Revision;
+    return { store, stream, head, first: from, treeRevisions, hold, openBase: (revision) => this.openBase(revision) };
   }
 
   /**
@@ -347,19 +358,37 @@ export class DigTreeProjection {
     const span = await this.span();
     if (revision > span.head)
       throw new RainbowError("INSTANT_FUTURE", `r${revision} does not exist yet: the newest is r${span.head}`, { revision, head: span.head });
-    const end = await batchEndBefore(span, revision);
-    if (end === undefined)
-      throw new RainbowError("INSTANT_OUTSIDE", `r${revision} lies before the window, which begins at r${span.first}`, { revision, first: span.first });
-    await this.waitFor(end);
+    const end = await this.endAt(span, revision);
     if (end === this.at) return this.viewNow();
-    const lease = this.leaseAt(end, end);
+    const hold = this.dig.freeing.holdEvents(this.treeAt(end));
+    let lease: Lease | undefined;
     try {
+      lease = this.leaseAt(end, end);
       const state = await replayedState({ store: this.store, stream: this.stream, base: lease.base, to: end, isLazy: true });
+      if (hold.isEnded) throw new RainbowError("BUSY", `reading up to r${end} took too long: ask again`, { revision: end });
       return this.viewOf(state, end, lease, askedUs);
     } catch (error) {
-      lease.release();
+      lease?.release();
       throw error;
+    } finally {
+      hold.release();
     }
+  }
+
+  /** The batch end that answers for a revision: in the window the last at or before it, before the window a kept snapshot's own. */
+  private async endAt(span: StreamSpan, revision: Revision): Promise<Revision> {
+    const isKept = (): boolean => this.treeAt(revision) === revision && this.snapshots().some((snapshot) => snapshot.revision === revision);
+    const end = revision < span.first ? undefined : await batchEndBefore(span, revision);
+    if (end !== undefined) await this.waitFor(end);
+    if (end !== undefined && end >= this.window()) return end; // It may have moved meanwhile. From here to the hold nothing is waited for.
+    if (isKept()) return revision;
+    const { first, stream } = span;
+    const facts = { revision, first: Math.max(first, this.window()), stream };
+    throw new RainbowError("INSTANT_OUTSIDE", `r${revision} is not kept any more: the first instant is r${facts.first}, and snapshots before it`, facts);
+  }
+
+  private treeAt(revision: Revision): Revision {
+    return this.dig.trees.list().findLast((info) => info.revision <= revision)?.revision ?? NO_STREAM;
   }
 
   /** Holds the newest tree at or before `tree`, and what the instant `revision` needs. */
@@ -388,10 +417,18 @@ export class DigTreeProjection {
     return this.state.treeBase?.revision ?? NO_STREAM;
   }
 
-  /** What can be named: [first, head]. */
+  /** What can be named: [first, head], and snapshots before it. */
   async span(): Promise<StreamSpan> {
     const { headRevision, truncatedBefore } = await this.store.info(this.stream);
-    return { store: this.store, stream: this.stream, first: truncatedBefore, head: headRevision };
+    const first = Math.max(truncatedBefore, this.window()) as Revision;
+    return { store: this.store, stream: this.stream, first, head: headRevision };
+  }
+
+  /** The start of the window, as the events that were applied have it: every instant from here on is kept. */
+  window(): Revision {
+    const fact = this.state.control(REBASED_KEY);
+    const moved = fact === undefined ? 0 : decodeFact<RebasedFact>(fact).window;
+    return Math.max(moved, this.dig.freeing.window()) as Revision;
   }
 
   async resolveTime(us: TimeUs): Promise<ResolvedTime> {
@@ -403,7 +440,9 @@ export class DigTreeProjection {
 
   /** Agent time of the batch that ends at `revision`. */
   async timeOf(revision: Revision): Promise<TimeUs> {
-    return await timeOf(await this.span(), revision);
+    const span = await this.span();
+    if (revision >= span.first) return await timeOf(span, revision);
+    return this.snapshots().find((snapshot) => snapshot.revision === revision)?.atUs ?? (0 as TimeUs);
   }
 
   /** The agent said that it had sent everything up to here; 0 where it never did. */
@@ -411,29 +450,32 @@ export class DigTreeProjection {
     return this.state.times.caughtUpUs;
   }
 
+  /** The facts of the whole machine as they are now. */
+  facts(): ControlFacts {
+    return factsOf(this.state);
+  }
+
   snapshots(): Snapshot[] {
-    const all = this.state.controls(PREFIX.snapshot).map(({ value }) => decodeFact<Snapshot>(value));
-    return all.sort((a, b) => a.revision - b.revision);
+    return snapshotsOf(this.state);
   }
 
-  roots(): Root[] {
-    return this.state.controls(PREFIX.root).map(({ value }) => decodeFact<Root>(value));
-  }
-
-  /** Gaps that are open now. */
-  openGaps(): Gap[] {
-    return this.state.controls(PREFIX.openGap).map(({ value }) => decodeGap(value));
+  roots(): readonly Root[] {
+    return this.facts().roots;
   }
 
   /** Rebuilds the state from nothing beside the live one and compares. The memory it takes grows with the number of files. */
   async verifyReplay(onProgress?: (revision: Revision, head: Revision) => void): Promise<ReplayReport> {
     const base = this.openBase(this.atBase);
     const counts = this.state.counts!.snapshot();
+    const window = this.window() === 0 ? undefined : this.openBase(this.window());
+    const hold = this.dig.freeing.holdEvents(window?.revision ?? NO_STREAM);
     const liveCount = (chunk: ChunkNumber): number => counts.get(chunk) ?? this.dig.chunks.liveCount(chunk);
     try {
       const state = new State({ base, layers: this.state.freeze() });
-      return await verifyReplay(this.store, this.stream, { state, revision: this.at, liveCount }, onProgress);
+      return await verifyReplay(this.store, this.stream, { state, window, revision: this.at, liveCount }, onProgress);
     } finally {
+      hold.release();
+      window?.close();
       base?.close();
     }
   }
@@ -453,15 +495,4 @@ export class DigTreeProjection {
       for (const waiter of this.waiters.splice(0)) waiter.reject(new RainbowError("NOT_RUNNING", "the projection was closed"));
     }
   }
-}
-
-function changesOf(
-  plan: Plan,
-  base: Base | undefined,
-  layers: readonly Layer[],
-  tail: { readonly revision: Revision; readonly baseRevision: Revision; readonly basePayloadBytes: number },
-): ReturnType<typeof changesIntoMain> {
-  if (plan.into === "main") return changesIntoMain(base, layers);
-  const index = (base?.segments.at(-1)?.index ?? -1) + 1;
-  return changesAsSegment(index, { ...tail, mainPages: plan.estimate.mainPages }, layers);
 }

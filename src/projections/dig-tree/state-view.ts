@@ -4,6 +4,8 @@ import type { ByteString, ChunkNumber, Extent, NodeId, Revision, TimeUs } from "
 import type { ChunkStore } from "../../dig/index.ts";
 import type { Gap, NameEntry, NodeRecord, View } from "../view.ts";
 import { settledExtents } from "./content.ts";
+import { factsOf } from "./control-facts.ts";
+import type { ControlFacts } from "./control-facts.ts";
 import { decodeFact, decodeGap } from "./control.ts";
 import type { Root } from "./control.ts";
 import { PREFIX } from "./keys.ts";
@@ -84,6 +86,10 @@ export class StateView implements View {
 
   roots(): readonly Root[] {
     return this.state.controls(PREFIX.root).map(({ value }) => decodeFact<Root>(value));
+  }
+
+  facts(): ControlFacts {
+    return factsOf(this.state);
   }
 
   close(): void {

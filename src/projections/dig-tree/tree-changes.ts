@@ -3,7 +3,7 @@
  * segment. Facts of the whole machine always go to the main part: they are few.
  */
 import { bytesOf, ByteWriter } from "../../core/index.ts";
-import type { ByteString, NodeId } from "../../core/index.ts";
+import type { ByteString, NodeId, Revision } from "../../core/index.ts";
 import { writeRecord } from "../blob-record/index.ts";
 import type { Base } from "./base.ts";
 import { hashOfKey, KeyFilter } from "./key-filter.ts";
@@ -42,8 +42,19 @@ interface Form {
 }
 const MAIN: Form = { lead: Buffer.alloc(0), isSegment: false };
 
-/** Ascending by key, each key once. Layers oldest first. */
-export function* changesIntoMain(base: Base | undefined, layers: readonly Layer[]): IterableIterator<Entry> {
+/** What a tree after `base` with these layers over it changes, as planned. Ascending by key, each key once. Layers oldest first. */
+export function changesOf(
+  plan: { readonly into: "main" | "segment"; readonly estimate: TailEstimate },
+  base: Base | undefined,
+  layers: readonly Layer[],
+  tail: { readonly revision: Revision; readonly baseRevision: Revision; readonly basePayloadBytes: number },
+): IterableIterator<Entry> {
+  if (plan.into === "main") return changesIntoMain(base, layers);
+  const index = (base?.segments.at(-1)?.index ?? -1) + 1;
+  return changesAsSegment(index, { ...tail, mainPages: plan.estimate.mainPages }, layers);
+}
+
+function* changesIntoMain(base: Base | undefined, layers: readonly Layer[]): IterableIterator<Entry> {
   for (const prefix of SCATTERED) {
     const older = base === undefined ? [] : base.segmentEntries(prefix);
     const newer = layers.map((layer) => entriesOf(layer, prefix));
@@ -58,7 +69,7 @@ export function* changesIntoMain(base: Base | undefined, layers: readonly Layer[
     yield { key: Buffer.from(key), value: undefined };
 }
 
-export function* changesAsSegment(index: number, facts: SegmentFacts, layers: readonly Layer[]): IterableIterator<Entry> {
+function* changesAsSegment(index: number, facts: SegmentFacts, layers: readonly Layer[]): IterableIterator<Entry> {
   yield* controlChanges(layers);
   yield { key: segmentKey(PREFIX.segment, index), value: encodeSegment(facts) };
   const filter = new KeyFilter(filteredCount(layers));

@@ -3,9 +3,11 @@ import { displayOf } from "../../core/index.ts";
 import type { ByteString, ChunkNumber, Revision } from "../../core/index.ts";
 import { NO_STREAM, readBatches } from "../../events/index.ts";
 import type { EventStore } from "../../events/index.ts";
+import type { Base } from "./base.ts";
 import { ChunkCounts } from "./chunk-counts.ts";
 import { evolve } from "./evolve.ts";
 import { namePartOfKey, nodeOfKey, PREFIX, regionOfKey } from "./keys.ts";
+import { referencesOfTree } from "./named-chunks.ts";
 import { State } from "./state.ts";
 import { digestOf, walkState } from "./walk-state.ts";
 import type { KeyAndValue } from "./walk-state.ts";
@@ -32,6 +34,8 @@ const SLICE_EVENTS = 5000; // About 15 ms of folding; others get their turn then
 
 export interface LiveState {
   readonly state: State;
+  /** The tree at the window's start, where events before it are gone: the replay begins there. */
+  readonly window: Base | undefined;
   readonly revision: Revision;
   liveCount(chunk: ChunkNumber): number;
 }
@@ -42,10 +46,14 @@ export async function verifyReplay(
   live: LiveState,
   onProgress: (revision: Revision, head: Revision) => void = () => undefined,
 ): Promise<ReplayReport> {
-  const counts = new ChunkCounts(() => 0);
-  const replayed = new State({ counts });
+  const { window } = live;
+  const atWindow = new Map<ChunkNumber, number>();
+  if (window !== undefined) await referencesOfTree(window.reader, (chunk) => void atWindow.set(chunk, (atWindow.get(chunk) ?? 0) + 1));
+  const counts = new ChunkCounts((chunk) => atWindow.get(chunk) ?? 0);
+  for (const chunk of atWindow.keys()) counts.touch(chunk);
+  const replayed = new State({ base: window, counts });
   let [eventCount, sliceCount] = [0, 0];
-  for await (const batch of readBatches(store, stream, (NO_STREAM + 1) as Revision, live.revision)) {
+  for await (const batch of readBatches(store, stream, ((window?.revision ?? NO_STREAM) + 1) as Revision, live.revision)) {
     for (const recorded of batch.events) evolve(replayed, recorded);
     eventCount += batch.events.length;
     sliceCount += batch.events.length;
@@ -55,10 +63,10 @@ export async function verifyReplay(
     await new Promise((resolve) => setImmediate(resolve));
   }
   const { keyCount, differences } = compare(walkState(live.state), walkState(replayed));
-  for (const { chunk, delta } of counts.changes()) {
-    const count = live.liveCount(chunk);
-    if (count !== delta && differences.length < DIFFERENCES_MAX)
-      differences.push({ what: `references of chunk ${chunk}`, live: `${count}`, replayed: `${delta}` });
+  for (const [chunk, count] of counts.snapshot()) {
+    const liveCount = live.liveCount(chunk as ChunkNumber);
+    if (liveCount !== count && differences.length < DIFFERENCES_MAX)
+      differences.push({ what: `references of chunk ${chunk}`, live: `${liveCount}`, replayed: `${count}` });
   }
   return { revision: live.revision, eventCount, keyCount, digest: digestOf(replayed).toString("hex"), differences };
 }

@@ -2,7 +2,9 @@
  * The stream cut at its trees, newest piece first. History is read piece by piece: events backwards to find what is of interest, then
  * forwards over the tree to see what was true. Memory is that of what was found in one piece.
  */
+import { RainbowError } from "../../core/index.ts";
 import type { NodeId, Revision, TimeUs } from "../../core/index.ts";
+import type { EventsHold } from "../../dig/index.ts";
 import { decodeEvent, NO_STREAM, readStoredBatches } from "../../events/index.ts";
 import type { EventStore, Recorded, RecordedBatch } from "../../events/index.ts";
 import type { Base, State } from "../dig-tree/internal.ts";
@@ -19,8 +21,15 @@ export interface HistorySource {
   readonly first: Revision;
   /** Revisions of the trees, ascending. */
   readonly treeRevisions: readonly Revision[];
+  /** Holds the events and the trees from the first on; to be released when all is read. */
+  readonly hold: EventsHold;
   /** The newest tree at or before a revision, to be closed; undefined where there is none. */
   openBase(revision: Revision): Base | undefined;
+}
+
+/** Where the hold was ended, what was read may miss something. */
+export function refuseWhenEnded({ hold, first }: HistorySource): void {
+  if (hold.isEnded) throw new RainbowError("BUSY", `this took so long that the window moved on from r${first}: ask again`, { first });
 }
 
 export interface Interval {
@@ -45,6 +54,7 @@ export async function* eventsBackwards(source: HistorySource, { after, to }: Int
   for (let from = to; from > after;) {
     const page = await source.store.read(source.stream, { direction: "backwards", from, maxCount: PAGE_EVENTS });
     for (const stored of page) {
+      refuseWhenEnded(source);
       if (stored.revision <= after) return;
       yield decodeEvent(stored);
     }
@@ -84,6 +94,7 @@ export async function replayInterval(
       if (isOfInterest) onAfter(state, moment);
       before = batch.last;
     }
+    refuseWhenEnded(source);
   } finally {
     base?.close();
   }
@@ -101,6 +112,7 @@ export async function namesTakenOver(source: HistorySource, { after, to }: Inter
         if (before !== undefined) takenOver.set(revision, before);
       });
     }
+    refuseWhenEnded(source);
   } finally {
     base?.close();
   }

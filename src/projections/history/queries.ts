@@ -27,14 +27,24 @@ export async function* logOfPath(owner: HistoryOwner, path: ByteString, at: Revi
   } finally {
     view.close();
   }
-  yield* logOf(await owner.historySource(view.revision), start);
+  const source = await owner.historySource(view.revision);
+  try {
+    yield* logOf(source, start);
+  } finally {
+    source.hold.release();
+  }
 }
 
 /** What was deleted below `prefix` ("" or "/": anywhere) up to `at`, newest first. */
 export async function* deletionsBelow(owner: HistoryOwner, prefix: ByteString, at: Revision): AsyncGenerator<Deletion> {
   const view = await owner.viewAt(at);
   view.close();
-  yield* deletionsOf(await owner.historySource(view.revision), prefix);
+  const source = await owner.historySource(view.revision);
+  try {
+    yield* deletionsOf(source, prefix);
+  } finally {
+    source.hold.release();
+  }
 }
 
 function startOf(view: View, path: ByteString): LogStart {

@@ -53,7 +53,7 @@ test("a control file that is garbage, cut short or gone is made anew", async () 
     if (harm === "gone") openDisk({ punchHole: () => false }).remove(path);
     const refusal = await openDig(options(directory)).catch((error: unknown) => error);
     assert.ok(isRainbowError(refusal, "STORE_CORRUPT", "NO_STORE"), harm);
-    assert.equal(await rebuild(directory), { runCount: 3, chunkCount: 6, rewrittenRuns: 0 });
+    assert.equal(await rebuild(directory), { runCount: 3, chunkCount: 6, rewrittenRuns: 0, lostTrees: [] });
     const dig = await openDig(options(directory));
     assert.equal(
       areThere(dig),
@@ -79,7 +79,7 @@ test("a run whose own header is damaged is taken from the old control file, and 
     "the rows still say where its chunks are",
   );
   await before.close();
-  assert.equal(await rebuild(directory), { runCount: 3, chunkCount: 6, rewrittenRuns: 1 });
+  assert.equal(await rebuild(directory), { runCount: 3, chunkCount: 6, rewrittenRuns: 1, lostTrees: [] });
   const dig = await openDig(options(directory));
   assert.equal(
     areThere(dig),

@@ -183,7 +183,7 @@ test("a gap touches what lies in it and above it, from the time it reaches back 
     assert.equal(await touching(revision, B), []);
   }
   assert.equal([await touching(early, A), await touching(closed, A)], [[], []]);
-  assert.equal(inner.projection.openGaps(), []);
+  assert.equal(inner.projection.facts().openGaps, []);
   await inner.close();
 });
 

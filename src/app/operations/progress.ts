@@ -1,0 +1,32 @@
+/** Progress is told by callbacks; this hands it on between items. */
+import type { Clock } from "../../core/index.ts";
+import type { ProgressItem } from "./types.ts";
+
+const PROGRESS_MS = 250;
+
+export class ProgressQueue {
+  private newest: ProgressItem | undefined;
+
+  readonly bytes = (doneBytes: number, allBytes: number): void => this.put({ phase: "checking", doneBytes, allBytes });
+  readonly events = (doneCount: number, allCount: number): void => this.put({ phase: "replaying", doneCount, allCount });
+
+  /** What is left out is 0. */
+  put(item: Partial<ProgressItem> & Pick<ProgressItem, "phase">): void {
+    this.newest = { type: "progress", doneBytes: 0, allBytes: 0, doneCount: 0, allCount: 0, ...item };
+  }
+
+  *take(): IterableIterator<ProgressItem> {
+    if (this.newest !== undefined) yield this.newest;
+    this.newest = undefined;
+  }
+}
+
+/** Yields progress every so often until `work` is done, then gives its result. */
+export async function* whileWorking<T>(clock: Clock, work: Promise<T>, queue: ProgressQueue): AsyncGenerator<ProgressItem, T> {
+  const ended = work.then(
+    () => true,
+    () => true,
+  );
+  while (!(await Promise.race([ended, clock.sleep(PROGRESS_MS).then(() => false)]))) yield* queue.take();
+  return await work;
+}

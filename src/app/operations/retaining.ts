@@ -1,0 +1,71 @@
+/** What is kept, and for how long: snapshots and the window's start. */
+import { commitRebase, dropSnapshot, finishRebase, takeSnapshot } from "../../actors/retention/index.ts";
+import type { RebaseContext } from "../../actors/retention/index.ts";
+import type { OpenedMachine } from "../../actors/machine/index.ts";
+import { RainbowError } from "../../core/index.ts";
+import type { Revision, TimeUs } from "../../core/index.ts";
+import type { OperationsContext } from "./context.ts";
+import { resolveInstant } from "./instants.ts";
+import { ProgressQueue, whileWorking } from "./progress.ts";
+import { flush } from "./protecting.ts";
+import type { InstantWords, Operations, ProgressItem, RebasedItem, SnapshotEntry } from "./types.ts";
+
+const NAME_BYTES_MAX = 200;
+
+export function retaining(context: OperationsContext): Pick<Operations, "snapshot" | "snapshots" | "dropSnapshot" | "rebase"> {
+  return {
+    snapshot: (request) => snapshot(context, request),
+    snapshots: async () => context.host.opened().projection.snapshots().map(entryOf),
+    dropSnapshot: ({ name }) => dropSnapshot(context.host.opened(), name),
+    rebase: ({ to }, signal) => rebase(context, to, signal),
+  };
+}
+
+async function snapshot(context: OperationsContext, request: Parameters<Operations["snapshot"]>[0]): Promise<SnapshotEntry> {
+  const { host, capture } = context;
+  const name = checkedName(request.name);
+  if (capture !== undefined && request.at.kind === "now") await flush(context, false);
+  const opened = host.opened();
+  const { revision, asOf } = await resolveInstant(opened, request.at);
+  const taken = { name, revision, atUs: asOf.timeUs as TimeUs, pinned: request.pinned };
+  await takeSnapshot(opened, taken);
+  return entryOf(taken);
+}
+
+function checkedName(name: string): string {
+  if (name === "" || Buffer.byteLength(name) > NAME_BYTES_MAX || /[\p{Cc}/@]/u.test(name)) {
+    throw new RainbowError("USAGE", `'${name}' cannot name a snapshot: 1 to ${NAME_BYTES_MAX} bytes without '/', '@' and control characters`, { name });
+  }
+  return name;
+}
+
+function entryOf(snapshot: { readonly name: string; readonly revision: Revision; readonly atUs: TimeUs; readonly pinned: boolean }): SnapshotEntry {
+  const { name, revision, atUs, pinned } = snapshot;
+  return { name, revision, timeUs: atUs, pinned };
+}
+
+/** Gives up every instant before `to` that no snapshot keeps, then what only they needed. Stopped, the next rebase goes on. */
+async function* rebase(context: OperationsContext, to: InstantWords, signal?: AbortSignal): AsyncGenerator<ProgressItem | RebasedItem> {
+  const { host, clock } = context;
+  const opened = host.opened();
+  const { revision } = await resolveInstant(opened, to);
+  const queue = new ProgressQueue();
+  const onProgress: RebaseContext["onProgress"] = ({ phase, doneCount, allCount, freedBytes }) =>
+    queue.put({ phase, doneCount, allCount, doneBytes: freedBytes });
+  const rebaseContext = { machine: opened, store: host.eventStore, clock, signal: signal ?? new AbortController().signal, onProgress };
+  const work = opened.rebasing.take(async () => {
+    await treeAt(opened, revision);
+    await commitRebase(rebaseContext, revision);
+    return await finishRebase(rebaseContext);
+  });
+  const freedBytes = yield* whileWorking(clock, work, queue);
+  const window = opened.projection.window();
+  yield { type: "rebased", windowRevision: window, windowTimeUs: await opened.projection.timeOf(window), freedBytes };
+}
+
+/** The window begins at a tree. One before the window is not made: it does not move back. */
+async function treeAt({ projection, dig }: OpenedMachine, revision: Revision): Promise<void> {
+  if (revision <= projection.window()) return;
+  if ((dig.trees.list().at(-1)?.revision ?? -1) < revision) await projection.buildTree();
+  await projection.buildPastTree(revision);
+}
