@@ -1,6 +1,6 @@
 /** Makes a machine's control file anew from its data file and what the events name; the trees follow by replay. */
 import { join } from "node:path";
-import { enrolmentOf, newestInStream, streamOf } from "../actors/machine/index.ts";
+import { enrolmentOf, newestOfAll, streamOf } from "../actors/machine/index.ts";
 import { RainbowError } from "../core/index.ts";
 import type { Disk, Revision } from "../core/index.ts";
 import { ChunkSet, rebuildControl } from "../dig/index.ts";
@@ -40,7 +40,7 @@ export async function rebuildMachine(disk: Disk, directory: DataDirectory, store
 export async function rebuildSource(store: EventStore, machine: string): Promise<RebuildSource> {
   const stream = streamOf(machine);
   const { headRevision } = await store.info(stream);
-  const newest = await newestInStream(store, machine);
+  const newest = await newestOfAll(store, machine);
   const snapshots = new Map(newest?.state.snapshots.map(({ name, revision }) => [name, revision]));
   const kept = new ChunkSet();
   const from = ((newest?.window ?? -1) + 1) as Revision; // Older events may not be truncated yet: what only they name was freed.

@@ -58,12 +58,17 @@ export function readRebased({ window, state }: Rebased): NewestRebased {
 /** The newest move of the window that is noted, else the newest in the machine's stream; undefined where there was none. */
 export async function newestRebased(store: EventStore, machine: string): Promise<NewestRebased | undefined> {
   const noted = await newestOf(store, noteStreamOf(machine), 1);
-  return noted ?? (await newestInStream(store, machine));
+  return noted ?? (await newestOf(store, streamOf(machine), PAGE_EVENTS));
 }
 
-/** The newest move of the window in the machine's stream, noted or not: all of the stream may be read for it. */
-export async function newestInStream(store: EventStore, machine: string): Promise<NewestRebased | undefined> {
-  return await newestOf(store, streamOf(machine), PAGE_EVENTS);
+/**
+ * For a rebuild: the newest move of the window in the machine's stream, noted or not, or the noted one where the stream lost its end. All
+ * of the stream may be read for it.
+ */
+export async function newestOfAll(store: EventStore, machine: string): Promise<NewestRebased | undefined> {
+  const inStream = await newestOf(store, streamOf(machine), PAGE_EVENTS);
+  const noted = await newestOf(store, noteStreamOf(machine), 1);
+  return noted !== undefined && noted.window > (inStream?.window ?? -1) ? noted : inStream;
 }
 
 async function newestOf(store: EventStore, stream: string, pageEvents: number): Promise<NewestRebased | undefined> {
