@@ -298,8 +298,28 @@ class Rebuild {
     await this.flush();
   }
 
+  /**
+   * A run that was written anew elsewhere has the first number of the one before it, and one row: that with most good chunks, of equals
+   * the newest. Power may have failed between its writing and the row that names it; then it may be torn.
+   */
+  private withoutCopies(rows: readonly RunRow[]): RunRow[] {
+    return [...Map.groupBy(rows, (row) => row.first).values()].map((copies) => {
+      const newestFirst = copies.toSorted((a, b) => b.sequence - a.sequence);
+      if (newestFirst.length === 1) return newestFirst[0]!;
+      const goodCounts = newestFirst.map((row) => this.goodCount(row));
+      return newestFirst[goodCounts.indexOf(Math.max(...goodCounts))]!;
+    });
+  }
+
+  private goodCount(row: RunRow): number {
+    let count = 0;
+    for (let i = 0; i < row.count; i++) if (!row.isFreed(i) && this.reader.readGood(row, i) !== undefined) count += 1;
+    return count;
+  }
+
   /** Each number from the newest run that holds good bytes of it. */
-  private withoutOverlap(rows: readonly RunRow[]): RunRow[] {
+  private withoutOverlap(candidates: readonly RunRow[]): RunRow[] {
+    const rows = this.withoutCopies(candidates);
     const newestFirst = [...rows].sort((a, b) => b.sequence - a.sequence);
     const taken = new Map<number, RunRow>();
     for (const [place, row] of newestFirst.entries()) {

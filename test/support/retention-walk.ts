@@ -101,9 +101,7 @@ export class RetentionWalk {
     const { headRevision } = await this.store.info(STREAM);
     for await (const batch of readBatches(this.store, STREAM, (this.read + 1) as Revision, headRevision)) {
       for (const { event } of batch.events) {
-        if (event.type === "EpochStarted") this.naive.epochStarted();
-        else if (event.type === "ChunksStored")
-          event.chunks.forEach(({ hash }, i) => this.plains.set(event.first + i, this.plainOfHash.get(hash.toString("hex"))!));
+        if (event.type === "ChunksStored") event.chunks.forEach(({ hash }, i) => this.plains.set(event.first + i, this.plainOfHash.get(hash.toString("hex"))!));
         else this.naive.apply(event as Change);
       }
       this.read = batch.last;
