@@ -1,7 +1,7 @@
 /**
  * npm test: the static checks, the native build, then every test file in a process of its own, two at a time, each with a time limit.
  * `npm test -- FILTER …` runs only the files whose path contains a FILTER ("static" names the static checks). SEED is passed through.
- * Options: --files DIR (take the test files from DIR), --limit SECONDS, --jobs N. A file may ask for longer: `// Time limit: 600 s`.
+ * --cases lists every case of a contract with its outcome on each store. Options: --files DIR (take the test files from DIR), --limit SECONDS, --jobs N. A file may ask for longer: `// Time limit: 600 s`.
  * Ends with the plain line "N passed, N failed" or "N passed, N failed, N skipped"; the exit code is 0 only where nothing failed.
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -15,7 +15,12 @@ import { makeWorkspace, removeWorkspace, REPOSITORY, testEnvironment } from "./r
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { files: { type: "string" }, limit: { type: "string", default: "300" }, jobs: { type: "string", default: "2" } },
+  options: {
+    files: { type: "string" },
+    cases: { type: "boolean", default: false },
+    limit: { type: "string", default: "300" },
+    jobs: { type: "string", default: "2" },
+  },
 });
 const filesDirectory = values.files === undefined ? join(REPOSITORY, "test") : resolve(values.files);
 const limitMsDefault = Number(values.limit) * 1000;
@@ -103,6 +108,7 @@ async function reportFile(file: string): Promise<void> {
   for (const reason of verdict.skipped) skip(reason);
   if (verdict.failure === undefined) console.log(`ok    ${name} (${described(verdict)}, ${seconds(outcome)})`);
   for (const seed of verdict.seeds) console.log(`      ${seed}`);
+  for (const [line] of values.cases ? outcome.output.matchAll(/^CASE .*$/gm) : []) console.log(`      ${line}`);
   if (verdict.failure !== undefined) fail(name, verdict.failure, outcome.output, verdict.failedCount);
   if (leftover !== undefined) fail(name, `left a temporary directory that could not be removed: ${leftover}`, "");
 }

@@ -48,6 +48,8 @@ export const ERRORS = {
   STREAM_NOT_FOUND: { retry: "never", exitCode: EXIT.conflict, meaning: "the stream does not exist or was deleted" },
   APPEND_TOO_LARGE: { retry: "never", exitCode: EXIT.conflict, meaning: "an append is over the size limit" },
   OUTCOME_UNKNOWN: { retry: "resolve", exitCode: EXIT.io, meaning: "an append may or may not have been stored" },
+  STORE_UNREACHABLE: { retry: "later", exitCode: EXIT.io, meaning: "the server of the event store does not answer" },
+  STORE_REFUSED: { retry: "never", exitCode: EXIT.io, meaning: "the server of the event store refuses what Rainbow asks" },
   BATCH_REFUSED: { retry: "never", exitCode: EXIT.conflict, meaning: "a batch does not follow what the host has of this agent" },
   DISK_FULL: { retry: "later", exitCode: EXIT.full, meaning: "no space is left on the disk" },
   QUOTA_FULL: { retry: "later", exitCode: EXIT.full, meaning: "the machine's quota is used up" },

@@ -68,11 +68,11 @@ export async function* readStoredBatches(store: EventStore, stream: string, from
 /** A page from `from` on; where an event in it is damaged, only what lies before that one. EVENT_CORRUPT where that is nothing. */
 async function pageBeforeDamage(store: EventStore, stream: string, from: Revision, maxCount: number): Promise<StoredEvent[]> {
   try {
-    return await store.read(stream, { from, maxCount, bytesMax: PAGE_BYTES });
+    return await store.read(stream, { from, maxCount, bytesMax: PAGE_BYTES, withoutPositions: true });
   } catch (error) {
     const soundCount = isRainbowError(error, "EVENT_CORRUPT") ? Number(error.facts["revision"]) - from : 0;
     if (!(soundCount > 0 && soundCount < maxCount)) throw error;
-    return store.read(stream, { from, maxCount: soundCount, bytesMax: PAGE_BYTES });
+    return store.read(stream, { from, maxCount: soundCount, bytesMax: PAGE_BYTES, withoutPositions: true });
   }
 }
 

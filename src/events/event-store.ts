@@ -24,6 +24,7 @@ export interface StoredEvent extends NewEvent {
 export interface Appended {
   /** Revision of the last event of this append. */
   readonly revision: Revision;
+  /** Of the last event; 0 for a repeat of events that are truncated or deleted, where the store cannot tell it any more. */
   readonly position: Position;
   /** True where the same append had been stored before. */
   readonly repeated: boolean;
@@ -45,6 +46,8 @@ export interface ReadOptions {
   /** 1 to 10,000. A page may hold fewer although more follow only where `bytesMax` cut it. */
   readonly maxCount: number;
   readonly bytesMax?: number;
+  /** The caller does not look at positions: a store that would have to fetch them gives 0. */
+  readonly withoutPositions?: boolean;
 }
 
 export interface SubscribeOptions {

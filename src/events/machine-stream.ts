@@ -130,14 +130,14 @@ export function encodeBatch(
 /** The chain hash after the batch that ends at `revision`. EVENT_CORRUPT where no batch ends there or a part of it is gone. */
 export async function chainHashAt(store: EventStore, stream: string, revision: Revision): Promise<Buffer> {
   if (revision === NO_STREAM) return START_HASH;
-  const [last] = await store.read(stream, { direction: "backwards", from: revision, maxCount: 1 });
+  const [last] = await store.read(stream, { direction: "backwards", from: revision, maxCount: 1, withoutPositions: true });
   if (last === undefined || last.revision !== revision) throw eventCorrupt(stream, revision, "the event is gone");
   const { batchEnd } = decodeEvent(last).metadata;
   if (batchEnd === undefined) throw eventCorrupt(stream, revision, "no batch ends here");
   const events: StoredEvent[] = [];
   let next = revision - batchEnd.count + 1;
   while (next <= revision) {
-    const page = await store.read(stream, { from: next as Revision, maxCount: Math.min(PAGE_EVENTS, revision - next + 1) });
+    const page = await store.read(stream, { from: next as Revision, maxCount: Math.min(PAGE_EVENTS, revision - next + 1), withoutPositions: true });
     if (page[0]?.revision !== next) throw eventCorrupt(stream, revision, "a part of its batch is gone");
     events.push(...page);
     next += page.length;

@@ -32,7 +32,7 @@ export interface StreamSpan {
 /** The newest event of the agent's in [from, at]; undefined where there is none. */
 async function agentEventBefore(span: StreamSpan, at: Revision, from: Revision): Promise<Recorded | undefined> {
   for (let next = at; next >= from;) {
-    const page = await span.store.read(span.stream, { direction: "backwards", from: next, maxCount: next === at ? 1 : LOOK_BACK_EVENTS });
+    const page = await span.store.read(span.stream, { direction: "backwards", from: next, maxCount: next === at ? 1 : LOOK_BACK_EVENTS, withoutPositions: true });
     for (const stored of page) {
       if (stored.revision < from) return undefined;
       const recorded = decodeEvent(stored);
@@ -84,14 +84,14 @@ export async function resolveTime(span: StreamSpan, stretches: readonly Stretch[
 export async function timeOf(span: StreamSpan, revision: Revision): Promise<TimeUs> {
   const event = await agentEventBefore(span, revision, span.first);
   if (event !== undefined) return event.metadata.agentTimeUs;
-  const [only] = await span.store.read(span.stream, { direction: "backwards", from: revision, maxCount: 1 });
+  const [only] = await span.store.read(span.stream, { direction: "backwards", from: revision, maxCount: 1, withoutPositions: true });
   return only === undefined ? (0 as TimeUs) : decodeEvent(only).metadata.hostTimeUs;
 }
 
 /** The last batch end at or before `revision`; undefined where no whole batch lies there. */
 export async function batchEndBefore(span: StreamSpan, revision: Revision): Promise<Revision | undefined> {
   try {
-    const [stored] = await span.store.read(span.stream, { direction: "backwards", from: revision, maxCount: 1 });
+    const [stored] = await span.store.read(span.stream, { direction: "backwards", from: revision, maxCount: 1, withoutPositions: true });
     if (stored === undefined || stored.revision < span.first) return undefined;
     const { batchEnd, index } = decodeEvent(stored).metadata;
     const end = (batchEnd === undefined ? stored.revision - index - 1 : stored.revision) as Revision; // The batch before ends just before this one's first event.

@@ -52,7 +52,7 @@ export function* intervalsOf(source: HistorySource): IterableIterator<Interval> 
 /** Events newest first. */
 export async function* eventsBackwards(source: HistorySource, { after, to }: Interval): AsyncGenerator<Recorded> {
   for (let from = to; from > after;) {
-    const page = await source.store.read(source.stream, { direction: "backwards", from, maxCount: PAGE_EVENTS });
+    const page = await source.store.read(source.stream, { direction: "backwards", from, maxCount: PAGE_EVENTS, withoutPositions: true });
     for (const stored of page) {
       refuseWhenEnded(source);
       if (stored.revision <= after) return;

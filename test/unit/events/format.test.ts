@@ -4,6 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { STORE_MAGIC, STORE_OFFSETS, STORE_RECORD_BYTES, STREAM_OFFSETS, STREAM_RECORD_BYTES } from "../../../src/events/lmdb/keys.ts";
 import { ROW_HEADER_BYTES, ROW_MAGIC, ROW_OFFSETS } from "../../../src/events/lmdb/row.ts";
+import { encodeFrames, encodeReference } from "../../../src/events/kurrent/frame.ts";
 import { READERS } from "../../../src/events/codec-binary.ts";
 
 const test = suite("FORMAT.md of events");
@@ -31,6 +32,23 @@ function checkOffsets(heading: string, offsets: Readonly<Record<string, number>>
   }
   assert.is(end, byteCount, `${heading} has ${byteCount} bytes`);
 }
+
+test("the frames of a server's events are where the tables say", () => {
+  const [event] = encodeFrames([{ id: Buffer.alloc(16), type: "T", data: Buffer.from("data"), metadata: Buffer.from("meta!") }]).frames;
+  assert.is(event?.toString("hex"), `01${"05000000"}${Buffer.from("meta!data").toString("hex")}`);
+  const reference = { firstPart: 0x01020304, partCount: 5, offset: 0x060708, metadataBytes: 0x090a0b, dataBytes: 0x0c0d0e };
+  assert.is(encodeReference(reference).toString("hex"), "02040302010508070" + "60b0a090e0d0c");
+  const rows = tableUnder("### Reference frame").map((row) => [Number(row[0]), Number(row[1])]);
+  assert.equal(rows, [
+    [0, 1],
+    [1, 4],
+    [5, 1],
+    [6, 3],
+    [9, 3],
+    [12, 3],
+  ]);
+  assert.is(tableUnder("### Inline frame").at(-1)?.[0], "5");
+});
 
 test("the tables have the fields, offsets and sizes of the constants, without a hole", () => {
   checkOffsets("### Row", ROW_OFFSETS, ROW_HEADER_BYTES);

@@ -1,0 +1,95 @@
+/**
+ * An event as it lies in the server: FORMAT.md "Events in EventStoreDB". Metadata goes into the data, in front: the server counts only
+ * data towards its limit, and its clients change metadata that looks like JSON. An event too large for one append is a reference to
+ * parts that were stored before it.
+ */
+import { assert } from "../../core/index.ts";
+import { eventCorrupt } from "../codec.ts";
+import type { NewEvent } from "../event-store.ts";
+import type { Revision } from "../../core/index.ts";
+
+const FRAME = { inline: 1, parts: 2 } as const;
+const INLINE_HEADER_BYTES = 5; // kind u8, metadata length u32
+const REFERENCE_BYTES = 15; // kind u8, first part u32, part count u8, offset u24, metadata length u24, data length u24; 50,000 of them fit into one append
+const HEX = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** The server refuses the UUID of zeros. It is kept as this one, which therefore cannot be an event's own id. */
+export const ZERO_ID = "7a65726f-6964-4000-8000-7261696e626f";
+const ZERO_BYTES = Buffer.alloc(16);
+
+/** Where an event's bytes lie in its stream's parts. */
+export interface Reference {
+  readonly firstPart: number;
+  readonly partCount: number;
+  /** In the bytes of these parts, put together. */
+  readonly offset: number;
+  readonly metadataBytes: number;
+  readonly dataBytes: number;
+}
+
+export function uuidOf(id: Uint8Array): string {
+  if (Buffer.compare(id, ZERO_BYTES) === 0) return ZERO_ID;
+  const hex = Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/** undefined where it is no id that was written here. */
+export function idOf(uuid: string): Buffer | undefined {
+  if (uuid === ZERO_ID) return Buffer.alloc(16);
+  return HEX.test(uuid) ? Buffer.from(uuid.replaceAll("-", ""), "hex") : undefined;
+}
+
+/** Copies of the events with their frames around them, in one run of bytes: the caller may change its own afterwards. */
+export function encodeFrames(events: readonly NewEvent[]): { readonly copies: NewEvent[]; readonly frames: Buffer[] } {
+  const sizes = events.map((event) => INLINE_HEADER_BYTES + event.metadata.length + event.data.length);
+  const bytes = Buffer.allocUnsafeSlow(sizes.reduce((sum, size) => sum + size, 0));
+  const copies: NewEvent[] = [];
+  const frames: Buffer[] = [];
+  let offset = 0;
+  events.forEach((event, i) => {
+    const metadataAt = offset + INLINE_HEADER_BYTES;
+    const dataAt = metadataAt + event.metadata.length;
+    const end = offset + sizes[i]!;
+    bytes[offset] = FRAME.inline;
+    bytes.writeUInt32LE(event.metadata.length, offset + 1);
+    bytes.set(event.metadata, metadataAt);
+    bytes.set(event.data, dataAt);
+    copies.push({ id: Buffer.from(event.id), type: event.type, data: bytes.subarray(dataAt, end), metadata: bytes.subarray(metadataAt, dataAt) });
+    frames.push(bytes.subarray(offset, end));
+    offset = end;
+  });
+  return { copies, frames };
+}
+
+export function encodeReference({ firstPart, partCount, offset, metadataBytes, dataBytes }: Reference): Buffer {
+  assert(firstPart < 2 ** 32 && partCount > 0 && partCount < 256, "a reference names parts");
+  assert(offset + metadataBytes + dataBytes < 2 ** 24, "an append is below 16 MiB");
+  const bytes = Buffer.alloc(REFERENCE_BYTES);
+  bytes[0] = FRAME.parts;
+  bytes.writeUInt32LE(firstPart, 1);
+  bytes[5] = partCount;
+  bytes.writeUIntLE(offset, 6, 3);
+  bytes.writeUIntLE(metadataBytes, 9, 3);
+  bytes.writeUIntLE(dataBytes, 12, 3);
+  return bytes;
+}
+
+export type DecodedFrame = { readonly metadata: Buffer; readonly data: Buffer } | Reference;
+
+/** EVENT_CORRUPT where the bytes are no frame. */
+export function decodeFrame(bytes: Uint8Array, stream: string, revision: Revision): DecodedFrame {
+  const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (frame[0] === FRAME.inline && frame.length >= INLINE_HEADER_BYTES) {
+    const dataAt = INLINE_HEADER_BYTES + frame.readUInt32LE(1);
+    if (dataAt <= frame.length) return { metadata: frame.subarray(INLINE_HEADER_BYTES, dataAt), data: frame.subarray(dataAt) };
+  }
+  if (frame[0] === FRAME.parts && frame.length === REFERENCE_BYTES) {
+    return {
+      firstPart: frame.readUInt32LE(1),
+      partCount: frame[5]!,
+      offset: frame.readUIntLE(6, 3),
+      metadataBytes: frame.readUIntLE(9, 3),
+      dataBytes: frame.readUIntLE(12, 3),
+    };
+  }
+  throw eventCorrupt(stream, revision, "it is no event that Rainbow wrote");
+}
