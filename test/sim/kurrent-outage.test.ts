@@ -1,7 +1,9 @@
+// Time limit: 900 s
 /**
  * Outages between Rainbow and a server that keeps the events: killed and started again under load, and frozen. Nothing that was
  * acknowledged is lost, nothing is stored twice, and what was under way is resolved by itself. On a real server the same is a campaign.
  */
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -12,6 +14,7 @@ import type { EventStore, NewEvent } from "../../src/events/index.ts";
 import { openKurrentEventStore } from "../../src/events/kurrent/index.ts";
 import { scale } from "../support/campaign.ts";
 import { StandInServer } from "../support/esdb/index.ts";
+import { skipped } from "../support/skip.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 
 const test = suite("outages of the server that keeps the events");
@@ -118,6 +121,22 @@ test("a server that is not there is told as such at once, with the password left
   }).catch((cause: unknown) => cause);
   assert.ok(isRainbowError(error, "STORE_UNREACHABLE"), String(error));
   assert.not.match(error.message, /secret/);
+});
+
+test("a real server or cluster under load loses and doubles nothing, whatever is done to it meanwhile", async () => {
+  const url = process.env["RAINBOW_ESDB_URL"];
+  if (url === undefined) return skipped("outages of a real server", "RAINBOW_ESDB_URL names none");
+  const secondsMs = Number(process.env["RAINBOW_ESDB_SECONDS"] ?? "10") * 1000;
+  const stream = `load-${randomUUID()}`;
+  const store = await openKurrentEventStore({ address: url });
+  const endAtMs = performance.now() + secondsMs;
+  const count = await load(store, stream, () => performance.now() > endAtMs);
+  await assertWhole(store, stream, count);
+  await store.close();
+  const fresh = await openKurrentEventStore({ address: url });
+  await assertWhole(fresh, stream, count);
+  await fresh.close();
+  console.log(`\n${count} events acknowledged in ${secondsMs / 1000} s, all there, each once`);
 });
 
 test.run();

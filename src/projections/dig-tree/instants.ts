@@ -32,7 +32,12 @@ export interface StreamSpan {
 /** The newest event of the agent's in [from, at]; undefined where there is none. */
 async function agentEventBefore(span: StreamSpan, at: Revision, from: Revision): Promise<Recorded | undefined> {
   for (let next = at; next >= from;) {
-    const page = await span.store.read(span.stream, { direction: "backwards", from: next, maxCount: next === at ? 1 : LOOK_BACK_EVENTS, withoutPositions: true });
+    const page = await span.store.read(span.stream, {
+      direction: "backwards",
+      from: next,
+      maxCount: next === at ? 1 : LOOK_BACK_EVENTS,
+      withoutPositions: true,
+    });
     for (const stored of page) {
       if (stored.revision < from) return undefined;
       const recorded = decodeEvent(stored);
