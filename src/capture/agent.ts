@@ -278,7 +278,7 @@ class Agent implements Capture {
       roots: new Roots(os, memory, directories, (path, options) => this.exclusionsOf(path, options)),
       dirt: new Dirt(limits.dirtyMax),
       watches: new Watches(os, limits.watchShare),
-      leftOut: new LeftOutList(limits.leftOutMax),
+      leftOut: new LeftOutList(memory, limits.leftOutMax),
       hasher,
       maker,
       mint: minter(epoch),

@@ -262,7 +262,6 @@ export class Engine {
         for (const flush of this.flushes) flush.walks.delete(request);
         return true;
       }
-      this.site.leftOut.clear(node);
       root.isScanning = true;
       this.walk = new Walk(this.site, this.scanner, root, request);
       this.onChange();

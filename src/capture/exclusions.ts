@@ -4,10 +4,12 @@ import type { Ignore } from "ignore";
 import { bytesOf, displayOf } from "../core/index.ts";
 import type { ByteString, NodeId, NodeKind, RootOptions } from "../core/index.ts";
 import type { LeftOut } from "./capture.ts";
-import { below } from "./memory/index.ts";
+import { below, idText, JsonRow } from "./memory/index.ts";
+import type { Memory, RowKey } from "./memory/index.ts";
 
 /** The library remembers each path it was asked for; it is made anew after so many. */
 const RULE_CACHE_MAX = 10_000;
+const LEFT_OUT_ROWS = "o" as RowKey;
 export const TAG_NAME = "CACHEDIR.TAG" as ByteString;
 export const TAG_SIGNATURE = Buffer.from("Signature: 8a477f597d28d172789f06886806bc55", "latin1");
 
@@ -77,35 +79,83 @@ export class Exclusions {
   }
 }
 
-/** What was left out below each root: the first `countMax`, then counted. */
-export class LeftOutList {
-  private readonly countMax: number;
-  private readonly items = new Map<NodeId, { readonly items: Map<ByteString, LeftOut>; total: number }>();
+interface LeftOutBelow {
+  readonly items: Map<ByteString, LeftOut>;
+  total: number;
+  isKept: boolean;
+}
 
-  constructor(countMax: number) {
+/**
+ * What was left out below each root: the first `countMax`, then counted. A scan passes over what has not changed, so the list is kept
+ * in the agent's memory, and a look at a name corrects what it says of that one.
+ */
+export class LeftOutList {
+  private readonly memory: Memory;
+  private readonly countMax: number;
+  private readonly below = new Map<NodeId, LeftOutBelow>();
+
+  constructor(memory: Memory, countMax: number) {
+    this.memory = memory;
     this.countMax = countMax;
   }
 
   add(root: NodeId, item: LeftOut): void {
-    const list = this.items.get(root) ?? { items: new Map<ByteString, LeftOut>(), total: 0 };
-    this.items.set(root, list);
-    if (list.items.has(item.path)) return void list.items.set(item.path, item);
-    list.total += 1;
-    if (list.items.size < this.countMax) list.items.set(item.path, item);
+    const list = this.of(root);
+    const before = list.items.get(item.path);
+    if (before?.why === item.why && before.detail === item.detail) return;
+    list.isKept = false;
+    if (before === undefined) list.total += 1;
+    if (before !== undefined || list.items.size < this.countMax) list.items.set(item.path, item);
+  }
+
+  /** A look found that the path is captured; what only a listing of a directory can tell stays. */
+  captured(root: NodeId, path: ByteString, kind: NodeKind): void {
+    const why = this.of(root).items.get(path)?.why;
+    if (why !== undefined && why !== "cachedir-tag" && (why !== "unreadable" || kind !== "directory")) this.remove(root, path);
   }
 
   remove(root: NodeId, path: ByteString): void {
-    const list = this.items.get(root);
-    if (list?.items.delete(path) === true) list.total -= 1;
+    const list = this.of(root);
+    if (!list.items.delete(path)) return;
+    list.total -= 1;
+    list.isKept = false;
   }
 
-  /** Before a whole scan: it finds them all again. */
+  /** As remove(), with all that lies below a directory. */
+  removeBelow(root: NodeId, directory: ByteString): void {
+    for (const path of this.of(root).items.keys()) if (path === directory || path.startsWith(`${directory}/`)) this.remove(root, path);
+  }
+
+  /** The root is released. */
   clear(root: NodeId): void {
-    this.items.delete(root);
+    this.below.delete(root);
+    this.memory.set(leftOutKey(root), undefined);
+  }
+
+  /** Writes a changed list to the memory, with the batch in the making. */
+  keep(root: NodeId): void {
+    const list = this.of(root);
+    if (list.isKept) return;
+    list.isKept = true;
+    this.memory.set(leftOutKey(root), list.total === 0 ? undefined : new JsonRow(this.list(root)));
   }
 
   list(root: NodeId): { readonly items: readonly LeftOut[]; readonly total: number } {
-    const list = this.items.get(root);
-    return { items: [...(list?.items.values() ?? [])], total: list?.total ?? 0 };
+    const { items, total } = this.of(root);
+    return { items: [...items.values()], total };
   }
+
+  private of(root: NodeId): LeftOutBelow {
+    let list = this.below.get(root);
+    if (list === undefined) {
+      const kept = this.memory.get<JsonRow<{ readonly items: readonly LeftOut[]; readonly total: number }>>(leftOutKey(root), JsonRow.decode)?.value;
+      list = { items: new Map(kept?.items.map((item) => [item.path, item])), total: kept?.total ?? 0, isKept: true };
+      this.below.set(root, list);
+    }
+    return list;
+  }
+}
+
+function leftOutKey(root: NodeId): RowKey {
+  return `${LEFT_OUT_ROWS}${idText(root)}` as RowKey;
 }

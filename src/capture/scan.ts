@@ -220,6 +220,7 @@ export class Scanner {
     const { directory, root, path, origin } = at;
     denormalise(listing);
     const isTagged = this.hasTag(path, listing);
+    if (!isTagged && this.site.nodes.closed(directory) === "cachedir-tag") this.site.leftOut.remove(root.node, path);
     this.setClosed(directory, isTagged ? "cachedir-tag" : "none");
     const { present, absent } = this.compare(directory, listing);
     const wanted = isTagged ? present.filter((index) => listingName(listing, index) === TAG_NAME) : present;
@@ -362,13 +363,18 @@ export class Scanner {
 
   private isLeftOut({ parent, name, path, record, device }: Look): boolean {
     const root = this.rootOf(parent);
-    if (record === undefined || root === undefined) return false;
+    if (root === undefined) return false;
     const { leftOut, directories } = this.site;
+    if (record === undefined) {
+      if (leftOut.list(root.node).total > 0) leftOut.removeBelow(root.node, path);
+      return false;
+    }
     const kind = kindOf(record);
     const isForeign = device !== undefined && !root.options.crossMounts;
     if (isForeign) leftOut.add(root.node, { path, why: "other-filesystem", detail: "a mount point" });
     const mount = isForeign && kind !== "directory" ? { path, why: "other-filesystem" as const, detail: "a mounted file" } : undefined;
     const verdict = mount ?? root.exclusions.verdict({ path, kind, sizeBytes: sizeOf(record) });
+    if (verdict === undefined && !isForeign) leftOut.captured(root.node, path, kind);
     if (verdict === undefined) return false;
     leftOut.add(root.node, verdict);
     const entry = directories.entry(parent, name);

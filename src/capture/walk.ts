@@ -55,7 +55,7 @@ export class Walk {
 
   /** Everything was listed: what is still absent is gone. */
   async finish(): Promise<void> {
-    const { batches, clock, gaps, roots } = this.site;
+    const { batches, clock, gaps, leftOut, roots } = this.site;
     await this.scanner.settleAbsences("walk", Number.POSITIVE_INFINITY);
     const { root } = this;
     batches.add({
@@ -69,6 +69,7 @@ export class Walk {
     root.isFirstScanDone = true;
     root.lastReconcileUs = clock.now();
     roots.keep(root);
+    leftOut.keep(root.node);
     for (const gap of this.request.gaps) gaps.end(gap);
   }
 }

@@ -297,6 +297,16 @@ test("caches, rules, large files and Rainbow's own data are left out, and each i
   await rig.flush(true);
   assert.equal(names(["tagged", "deep"]), ["file"]);
   assert.equal(names(["plain"]), ["large"]);
+  const listed = (): string[] => rig.capture.leftOut(rig.root).items.map((item) => item.path.slice(root.length + 1));
+  const still = [".cache", "node_modules", "plain/a.log"];
+  assert.equal(listed().sort(), still, "what did not change is still listed");
+  await rig.flush(true);
+  await rig.stop();
+  await rig.start({}, { homes: [byteStringOfText(root)] });
+  assert.equal(listed().sort(), still, "after a restart too");
+  fs.rmSync(join(root, "node_modules"), { recursive: true });
+  await rig.flush(true);
+  assert.equal(listed().sort(), [".cache", "plain/a.log"]);
   await rig.stop();
 });
 
