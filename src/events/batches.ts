@@ -29,6 +29,7 @@ export interface RecordedBatch extends Batch {
 
 const PAGE_EVENTS = 10_000;
 const PAGE_BYTES = 4 << 20;
+const BACKWARDS_EVENTS = 5000;
 
 /**
  * The batches that begin at or after `from` and end at or before `to`, in order. The caller may trust each event's checksum; the
@@ -62,6 +63,33 @@ export async function* readStoredBatches(store: EventStore, stream: string, from
       metadata = [];
     }
     next = (page.at(-1)!.revision + 1) as Revision;
+  }
+}
+
+/** An event, and the last one of its batch. */
+export interface StoredBackwards {
+  readonly stored: StoredEvent;
+  readonly batchEnd: Revision;
+}
+
+/** Events from `from`, a batch end, back to the one behind `after`: newest first, in pages. */
+export async function* readStoredBackwards(store: EventStore, stream: string, from: Revision, after: Revision): AsyncGenerator<StoredBackwards[]> {
+  const reader = new MetadataReader();
+  let batchEnd = from;
+  for (let next = from; next > after;) {
+    const page = await store.read(stream, {
+      direction: "backwards",
+      from: next,
+      maxCount: Math.min(BACKWARDS_EVENTS, next - after),
+      withoutPositions: true,
+    });
+    if (page.length === 0) return;
+    yield page.map((stored) => {
+      const own = reader.read(stored.metadata, (why) => eventCorrupt(stored.stream, stored.revision, `${stored.type}: ${why}`));
+      if (own.batchEnd !== undefined) batchEnd = stored.revision;
+      return { stored, batchEnd };
+    });
+    next = (page.at(-1)!.revision - 1) as Revision;
   }
 }
 

@@ -7,8 +7,8 @@
  * and types count towards the limit of an append. Not for: payload, or what is true now (projections).
  */
 export { START_HASH } from "./chain.ts";
-export { readBatches, readStoredBatches, StoredBatch } from "./batches.ts";
-export type { RecordedBatch } from "./batches.ts";
+export { readBatches, readStoredBackwards, readStoredBatches, StoredBatch } from "./batches.ts";
+export type { RecordedBatch, StoredBackwards } from "./batches.ts";
 export { decodeEvent, decodeStored, encodeEvent, nodeOfStored } from "./codec.ts";
 export { APPEND_BYTES_MAX, APPEND_EVENTS_MAX, NO_STREAM, READ_COUNT_MAX, STREAM_NAME_BYTES_MAX } from "./event-store.ts";
 export type { Appended, EventStore, NewEvent, ReadOptions, StoredEvent, StreamInfo, SubscribeOptions, SubscriptionPage } from "./event-store.ts";

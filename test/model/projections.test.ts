@@ -4,9 +4,12 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { isRainbowError } from "../../src/core/index.ts";
+import { isRainbowError, MACHINE_NODE } from "../../src/core/index.ts";
 import type { Change, ChunkNumber, Revision } from "../../src/core/index.ts";
-import type { TreeLimits } from "../../src/projections/index.ts";
+import type { HistorySource } from "../../src/projections/history/intervals.ts";
+import { logOf } from "../../src/projections/history/log.ts";
+import type { LogStart } from "../../src/projections/history/log.ts";
+import type { TreeLimits, View } from "../../src/projections/index.ts";
 import { campaignSeed, scale } from "../support/campaign.ts";
 import { compareWithNaive } from "../support/compare-with-naive.ts";
 import { GRANULE_BYTES, NaiveMachine } from "../support/naive-machine.ts";
@@ -124,6 +127,33 @@ class Run {
     view.close();
   }
 
+  /** What became of a name is the same where the newest tree says what changed as where all events are read. */
+  async compareLogs(): Promise<void> {
+    const { projection } = this.machine;
+    for (let i = 0; i < 6; i++) {
+      const at = this.random.pick([...this.instants.keys()]);
+      const view = await projection.viewAt(at);
+      const start = this.randomName(view);
+      view.close();
+      const source = await projection.historySource(at);
+      let isAsked = false; // The first tree that is asked for is the one that says what changed.
+      const withoutHelp: HistorySource = { ...source, openBase: (revision) => (isAsked ? source.openBase(revision) : void (isAsked = true)) };
+      const whole = await versionsOf(withoutHelp, start);
+      assert.equal(await versionsOf(source, start), whole, `log of '${start.name}' in ${start.parent} at r${at}`);
+    }
+  }
+
+  /** Of something that is there, or of what is not, and perhaps was. */
+  private randomName(view: View): LogStart {
+    for (let parent = MACHINE_NODE; ;) {
+      const entries = [...view.list(parent)];
+      if (entries.length === 0 || this.random.chance(0.3)) return { parent, name: this.facts.name() };
+      const { name, node, kind } = this.random.pick(entries);
+      if (kind !== "directory" || this.random.chance(0.2)) return { parent, name, node };
+      parent = node;
+    }
+  }
+
   async verifyReplay(): Promise<void> {
     await this.machine.projection.catchUp();
     const report = await this.machine.projection.verifyReplay();
@@ -143,6 +173,12 @@ class Run {
   }
 }
 
+async function versionsOf(source: HistorySource, start: LogStart): Promise<unknown[]> {
+  const versions: unknown[] = [];
+  for await (const version of logOf(source, start)) versions.push(version);
+  return versions;
+}
+
 async function runOnce(seed: number): Promise<void> {
   const run = await Run.make(seed);
   for (let i = 0; i < BATCHES; i++) {
@@ -150,6 +186,7 @@ async function runOnce(seed: number): Promise<void> {
     if (run.random.chance(0.1)) await run.disturb();
   }
   await run.compareSome(15);
+  await run.compareLogs();
   await run.compareChunks();
   await run.verifyReplay();
   for await (const problem of run.machine.dig.check({ readData: false })) throw new Error(`check: ${problem.what} (${problem.where})`);

@@ -82,7 +82,7 @@ export class RandomFacts {
     return { offset: this.random.int(FILE_GRANULES_MAX) * GRANULE_BYTES, length: (1 + this.random.int(400)) * GRANULE_BYTES };
   }
 
-  private name(): ByteString {
+  name(): ByteString {
     if (this.random.chance(0.02)) return `${this.random.int(3)}${"long/".repeat(60)}` as ByteString; // As a root's path may be.
     return `${String.fromCharCode(97 + this.random.int(26))}\xff${this.random.int(NAMES)}` as ByteString;
   }

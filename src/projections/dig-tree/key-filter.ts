@@ -51,12 +51,16 @@ export class KeyFilter {
  */
 export class FilterPack {
   length = 0;
-  private bits = new Uint8Array(1 << 16);
+  private bits = new Uint8Array(0);
   private usedBytes = 0;
   private starts = new Int32Array(16);
   /** Bits of each, and 1 / that: a product costs a third of a division. */
   private counts = new Int32Array(16);
   private inverses = new Float64Array(16);
+
+  constructor(...filters: readonly Uint8Array[]) {
+    for (const filter of filters) this.push(filter);
+  }
 
   get memoryBytes(): number {
     return this.bits.byteLength;

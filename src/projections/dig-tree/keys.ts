@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { bytesOf, byteStringOf } from "../../core/index.ts";
-import type { ByteString, NodeId } from "../../core/index.ts";
+import type { ByteString, NodeId, Revision } from "../../core/index.ts";
 
 export const PREFIX = {
   name: 0x10,
@@ -24,7 +24,7 @@ export const PREFIX = {
   rebased: 0x58,
   segment: 0x60,
   segmentEntry: 0x61,
-  segmentFilter: 0x62,
+  changes: 0x62,
 } as const;
 
 export const NAME_PART_BYTES_MAX = 255; // Longer ones (a root's path) end in a hash, so that a key with its prefixes stays below 300 bytes.
@@ -100,9 +100,14 @@ export function nodeOfKey(key: Buffer): NodeId {
   return getU64(key, 1) as NodeId;
 }
 
-/** What a segment is (PREFIX.segment), or its filter (PREFIX.segmentFilter). */
-export function segmentKey(prefix: number, index: number): Buffer {
-  return Buffer.from([prefix, index >>> 8, index & 255]);
+/** What a segment is. */
+export function segmentKey(index: number): Buffer {
+  return Buffer.from([PREFIX.segment, index >>> 8, index & 255]);
+}
+
+/** What changed between the tree of a revision and the one before. */
+export function changesKey(revision: Revision): Buffer {
+  return numberKey(PREFIX.changes, revision);
 }
 
 /** The place of `key` among the entries of a segment. */

@@ -36,7 +36,7 @@ export async function buildPastTree({ store, stream, dig, limits, base, revision
       revision,
       chainHash: await chainHashAt(store, stream, revision),
       nextChunk: nextChunk as ChunkNumber,
-      changes: changesOf(plan, base, layers, { revision, baseRevision, basePayloadBytes }),
+      changes: changesOf(plan, base, layers, { revision, baseRevision, basePayloadBytes, first: 0 as Revision }),
       chunks: [],
     });
   } finally {

@@ -281,16 +281,18 @@ export class DigTreeProjection {
     state.counts = new ChunkCounts((chunk) => this.dig.chunks.liveCount(chunk), counts);
     const [revision, payloadBytes, basePayloadBytes] = [this.at, state.times.payloadBytes, this.payloadAtTree];
     const before = { atTree: this.atTree, payloadAtTree: basePayloadBytes };
+    const [chainHash, nextChunk] = [this.chainHash(), state.times.nextChunk as ChunkNumber];
     this.atTree = revision;
     this.payloadAtTree = payloadBytes;
     this.checkedAtEvents = 0;
     try {
+      const { truncatedBefore } = await this.store.info(this.stream); // Batches may be applied meanwhile: they are not of this tree.
       const info = await this.dig.trees.build({
         ...(base === undefined ? {} : { base: base.info }),
         revision,
-        chainHash: this.chainHash(),
-        nextChunk: state.times.nextChunk as ChunkNumber,
-        changes: changesOf(plan, base, layers, { revision, baseRevision: before.atTree, basePayloadBytes }),
+        chainHash,
+        nextChunk,
+        changes: changesOf(plan, base, layers, { revision, baseRevision: before.atTree, basePayloadBytes, first: truncatedBefore }),
         chunks: counts.changes(),
       });
       this.adopt(info);

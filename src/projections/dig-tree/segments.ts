@@ -7,7 +7,8 @@ import { ByteWriter } from "../../core/index.ts";
 import type { Revision } from "../../core/index.ts";
 import type { TreeReader } from "../../dig/index.ts";
 import { FilterPack } from "./key-filter.ts";
-import { afterPrefix, PREFIX, segmentKey } from "./keys.ts";
+import { readChanges } from "./changes.ts";
+import { afterPrefix, PREFIX } from "./keys.ts";
 import { readerOf, treeCorrupt } from "./values.ts";
 
 export const SEGMENT_KEYS_MAX = 500_000; // Keeps the filter below 1 MiB.
@@ -89,11 +90,11 @@ export function readSegments(reader: TreeReader, cache: SegmentCache): Segments 
   const list: Segment[] = [];
   const prefix = Buffer.from([PREFIX.segment]);
   for (const { key, value } of reader.range(prefix, afterPrefix(prefix))) list.push({ index: key[1]! * 256 + key[2]!, facts: decodeSegment(value) });
-  return { list, filters: cache.filtersOf(list, (segment) => readFilter(reader, segment.index)) };
+  return { list, filters: cache.filtersOf(list, (segment) => readFilter(reader, segment)) };
 }
 
-function readFilter(reader: TreeReader, index: number): Uint8Array {
-  const value = reader.get(segmentKey(PREFIX.segmentFilter, index));
-  if (value === undefined || value.length === 0) throw treeCorrupt("a segment without its filter");
-  return value;
+function readFilter(reader: TreeReader, { facts }: Segment): Uint8Array {
+  const changes = readChanges(reader, facts.revision);
+  if (changes === undefined) throw treeCorrupt("a segment without its filter");
+  return changes.bits;
 }

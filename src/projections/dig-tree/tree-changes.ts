@@ -6,9 +6,9 @@ import { bytesOf, ByteWriter } from "../../core/index.ts";
 import type { ByteString, NodeId, Revision } from "../../core/index.ts";
 import { writeRecord } from "../blob-record/index.ts";
 import type { Base } from "./base.ts";
-import { hashOfKey, KeyFilter } from "./key-filter.ts";
+import { encodeChanges, filteredKeyCount, filterOf } from "./changes.ts";
 import {
-  GROUP_BYTES,
+  changesKey,
   namePart,
   NUMBER_KEY_BYTES,
   PREFIX,
@@ -16,7 +16,6 @@ import {
   putNumberKey,
   putRegionKey,
   REGION_KEY_BYTES,
-  SEGMENT_PREFIX_BYTES,
   segmentEntryKey,
   segmentKey,
 } from "./keys.ts";
@@ -26,12 +25,11 @@ import { mergeNewest } from "./merge.ts";
 import type { Entry } from "./merge.ts";
 import { encodeSegment } from "./segments.ts";
 import type { SegmentFacts } from "./segments.ts";
-import { encodeNode, roughLength, writeNameValue, writeNodeValue, writeParts } from "./values.ts";
+import { partsOf, writeNameValue, writeNodeValue, writeParts } from "./values.ts";
 import type { StoredNode } from "./values.ts";
 
 /** The prefixes that lie in segments too. */
 export const SCATTERED = [PREFIX.name, PREFIX.node, PREFIX.nodePart, PREFIX.region, PREFIX.stagedRegion] as const;
-const NODE_BYTES_MAX = 512 << 10; // A value may have 1 MiB. Thousands of hard links or large xattrs make more.
 const GONE = Buffer.from([0]);
 const HERE = 1;
 
@@ -42,19 +40,27 @@ interface Form {
 }
 const MAIN: Form = { lead: Buffer.alloc(0), isSegment: false };
 
+/** Which trees the changes lie between, and where the events begin: what older trees changed is of no use any more. */
+export interface Span {
+  readonly revision: Revision;
+  readonly baseRevision: Revision;
+  readonly basePayloadBytes: number;
+  readonly first: Revision;
+}
+
 /** What a tree after `base` with these layers over it changes, as planned. Ascending by key, each key once. Layers oldest first. */
 export function changesOf(
   plan: { readonly into: "main" | "segment"; readonly estimate: TailEstimate },
   base: Base | undefined,
   layers: readonly Layer[],
-  tail: { readonly revision: Revision; readonly baseRevision: Revision; readonly basePayloadBytes: number },
+  span: Span,
 ): IterableIterator<Entry> {
-  if (plan.into === "main") return changesIntoMain(base, layers);
-  const index = (base?.segments.at(-1)?.index ?? -1) + 1;
-  return changesAsSegment(index, { ...tail, mainPages: plan.estimate.mainPages }, layers);
+  if (plan.into === "main") return changesIntoMain(base, layers, span);
+  const { revision, baseRevision, basePayloadBytes } = span;
+  return changesAsSegment(base, { revision, baseRevision, basePayloadBytes, mainPages: plan.estimate.mainPages }, layers, span);
 }
 
-function* changesIntoMain(base: Base | undefined, layers: readonly Layer[]): IterableIterator<Entry> {
+function* changesIntoMain(base: Base | undefined, layers: readonly Layer[], span: Span): IterableIterator<Entry> {
   for (const prefix of SCATTERED) {
     const older = base === undefined ? [] : base.segmentEntries(prefix);
     const newer = layers.map((layer) => entriesOf(layer, prefix));
@@ -64,37 +70,31 @@ function* changesIntoMain(base: Base | undefined, layers: readonly Layer[]): Ite
         yield { key: Buffer.from(key), value: value === undefined ? undefined : Buffer.from(value) }; // A segment's are valid until the next step.
   }
   yield* controlChanges(layers);
-  if (base === undefined || base.segments.length === 0) return;
-  for (const { key } of base.reader.range(Buffer.from([PREFIX.segment]), Buffer.from([PREFIX.segmentFilter + 1])))
-    yield { key: Buffer.from(key), value: undefined };
+  if (base !== undefined && base.segments.length > 0) yield* without(base, Buffer.from([PREFIX.segment]), Buffer.from([PREFIX.segmentEntry + 1]));
+  yield* changesEntries(base, layers, span);
 }
 
-function* changesAsSegment(index: number, facts: SegmentFacts, layers: readonly Layer[]): IterableIterator<Entry> {
+function* changesAsSegment(base: Base | undefined, facts: SegmentFacts, layers: readonly Layer[], span: Span): IterableIterator<Entry> {
+  const index = (base?.segments.at(-1)?.index ?? -1) + 1;
   yield* controlChanges(layers);
-  yield { key: segmentKey(PREFIX.segment, index), value: encodeSegment(facts) };
-  const filter = new KeyFilter(filteredCount(layers));
+  yield { key: segmentKey(index), value: encodeSegment(facts) };
   const form: Form = { lead: segmentEntryKey(index, Buffer.alloc(0)), isSegment: true };
-  const groupEnd = SEGMENT_PREFIX_BYTES + GROUP_BYTES;
-  let last: Buffer | undefined;
-  for (const prefix of SCATTERED) {
-    for (const entry of mergeNewest(layers.map((layer) => entriesOf(layer, prefix, form)))) {
-      const { key } = entry;
-      filter.add(hashOfKey(key, SEGMENT_PREFIX_BYTES));
-      if (last?.compare(key, SEGMENT_PREFIX_BYTES, groupEnd, SEGMENT_PREFIX_BYTES, groupEnd) !== 0) filter.add(hashOfKey(key, SEGMENT_PREFIX_BYTES, groupEnd));
-      last = key;
-      yield entry;
-    }
-  }
-  yield { key: segmentKey(PREFIX.segmentFilter, index), value: Buffer.from(filter.bits.buffer) };
+  for (const prefix of SCATTERED) yield* mergeNewest(layers.map((layer) => entriesOf(layer, prefix, form)));
+  yield* changesEntries(base, layers, span);
+}
+
+/** What is known of changes before the events that are still there goes; the filter of these comes. */
+function* changesEntries(base: Base | undefined, layers: readonly Layer[], { revision, baseRevision, first }: Span): IterableIterator<Entry> {
+  if (base !== undefined) yield* without(base, changesKey(0 as Revision), changesKey(first));
+  yield { key: changesKey(revision), value: encodeChanges({ baseRevision, bits: filterOf(layers) }) };
+}
+
+function* without(base: Base, from: Buffer, to: Buffer): IterableIterator<Entry> {
+  for (const { key } of base.reader.range(from, to)) yield { key: Buffer.from(key), value: undefined };
 }
 
 function* controlChanges(layers: readonly Layer[]): IterableIterator<Entry> {
   yield* mergeNewest(layers.map(controlOf));
-}
-
-/** At most so many keys go into the filter of a segment: those of the entries, and one for each directory and file. */
-function filteredCount(layers: readonly Layer[]): number {
-  return layers.reduce((sum, layer) => sum + layer.keyCount + layer.names.size + layer.nodes.size + layer.regions.size * 2, 0);
 }
 
 /** What a layer holds of one prefix, ascending. Nobody else writes to the entries' buffers. */
@@ -146,25 +146,20 @@ function* nodesOf(layer: Layer, form: Form): IterableIterator<Entry> {
 
 function wholeOrParts(record: StoredNode, form: Form): Buffer {
   const writer = startValue(form);
-  if (roughLength(record) <= NODE_BYTES_MAX) writeNodeValue(writer, record);
-  else {
-    const encoded = encodeNode(record); // In memory of its own: that of the scratch is kept.
-    if (encoded.length <= NODE_BYTES_MAX) writer.bytes(encoded);
-    else writeParts(writer, Math.ceil(encoded.length / NODE_BYTES_MAX));
-  }
+  const parts = partsOf(record);
+  if (parts.length === 0) writeNodeValue(writer, record);
+  else writeParts(writer, parts.length);
   return writer.copy();
 }
 
 /** Parts that a node had before and does not need now stay: such nodes are one in a million. */
 function* nodePartsOf(layer: Layer, form: Form): IterableIterator<Entry> {
-  const long = [...layer.nodes.values()].filter((record) => record !== null && roughLength(record) > NODE_BYTES_MAX) as StoredNode[];
+  const long = [...layer.nodes.values()].filter((record) => record !== null && partsOf(record).length > 0) as StoredNode[];
   for (const record of long.sort((a, b) => a.node - b.node)) {
-    const encoded = encodeNode(record);
-    if (encoded.length <= NODE_BYTES_MAX) continue;
-    for (let part = 0; part * NODE_BYTES_MAX < encoded.length; part++) {
+    for (const [part, bytes] of partsOf(record).entries()) {
       const key = keyOf(form, REGION_KEY_BYTES);
       putRegionKey(key, form.lead.length, PREFIX.nodePart, record.node, part);
-      startValue(form).bytes(encoded.subarray(part * NODE_BYTES_MAX, (part + 1) * NODE_BYTES_MAX));
+      startValue(form).bytes(bytes);
       yield { key, value: scratch.copy() };
     }
   }
@@ -237,5 +232,5 @@ export function estimate(layers: readonly Layer[]): TailEstimate {
       for (const [, record] of records) segmentBytes += REGION_BYTES + (record?.length ?? 0) * EXTENT_NUMBER_BYTES;
     }
   }
-  return { keyCount: filteredCount(layers), mainPages: Math.ceil(mainPages + nodePages.size + regionPages.size), segmentBytes: Math.ceil(segmentBytes) };
+  return { keyCount: filteredKeyCount(layers), mainPages: Math.ceil(mainPages + nodePages.size + regionPages.size), segmentBytes: Math.ceil(segmentBytes) };
 }

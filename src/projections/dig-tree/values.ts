@@ -28,6 +28,7 @@ export interface Bracket {
 
 const VALUE_VERSION = 1;
 const PARTS_VERSION = 0; // In the place of the version: the node is in parts.
+const NODE_BYTES_MAX = 512 << 10; // A value may have 1 MiB. Thousands of hard links or large xattrs make more.
 const PARTS_MAX = 4096; // Of half a MiB: 65,536 bytes in each of 10,000 xattrs, and every hard link that ext4 allows.
 const HIDDEN = 8; // Kinds take the three bits below.
 const UNSETTLED = 16;
@@ -158,10 +159,20 @@ export function partCountOf(bytes: Buffer): number {
   return count;
 }
 
+/** The node's bytes in parts, where they are too long for one value; else none. */
+export function partsOf(record: StoredNode): Buffer[] {
+  if (roughLength(record) <= NODE_BYTES_MAX) return [];
+  const encoded = encodeNode(record);
+  if (encoded.length <= NODE_BYTES_MAX) return [];
+  return Array.from({ length: Math.ceil(encoded.length / NODE_BYTES_MAX) }, (_, part) => encoded.subarray(part * NODE_BYTES_MAX, (part + 1) * NODE_BYTES_MAX));
+}
+
 /** An upper bound for most of a node's encoded length, without encoding it. */
-export function roughLength(record: StoredNode): number {
-  const xattrs = record.attributes.xattrs.reduce((sum, xattr) => sum + xattr.name.length + xattr.value.length + 8, 0);
-  return record.names.reduce((sum, { name }) => sum + name.length + 12, xattrs) + NAME_BYTES_MAX + 100;
+function roughLength({ attributes, names }: StoredNode): number {
+  let byteCount = NAME_BYTES_MAX + 100;
+  for (const xattr of attributes.xattrs) byteCount += xattr.name.length + xattr.value.length + 8;
+  for (const { name } of names) byteCount += name.length + 12;
+  return byteCount;
 }
 
 export function decodeRegion(bytes: Buffer): RegionRecord {

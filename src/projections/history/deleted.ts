@@ -35,11 +35,8 @@ interface Candidate {
 export async function* deletionsOf(source: HistorySource, prefix: ByteString): AsyncGenerator<Deletion> {
   for (const interval of intervalsOf(source)) {
     const revisions = new Set<Revision>();
-    let end = interval.to;
-    for await (const { event, revision, metadata } of eventsBackwards(source, interval)) {
-      if (metadata.batchEnd !== undefined) end = revision;
-      if (nodeThatGoes(event) !== undefined) revisions.add(end);
-    }
+    for await (const page of eventsBackwards(source, interval))
+      for (const { stored, batchEnd } of page) if (stored.type === "NodeUnlinked" || stored.type === "RootReleased") revisions.add(batchEnd);
     if (revisions.size > 0) yield* await deletionsIn(source, interval, revisions, prefix);
   }
 }

@@ -5,12 +5,10 @@
 import { RainbowError } from "../../core/index.ts";
 import type { NodeId, Revision, TimeUs } from "../../core/index.ts";
 import type { EventsHold } from "../../dig/index.ts";
-import { decodeEvent, NO_STREAM, readStoredBatches } from "../../events/index.ts";
-import type { EventStore, Recorded, RecordedBatch } from "../../events/index.ts";
+import { NO_STREAM, readStoredBackwards, readStoredBatches } from "../../events/index.ts";
+import type { EventStore, RecordedBatch, StoredBackwards } from "../../events/index.ts";
 import type { Base, State } from "../dig-tree/internal.ts";
 import { applyLate, evolveLazily, State as StateOf } from "../dig-tree/internal.ts";
-
-const PAGE_EVENTS = 5000;
 
 export interface HistorySource {
   readonly store: EventStore;
@@ -49,17 +47,11 @@ export function* intervalsOf(source: HistorySource): IterableIterator<Interval> 
   }
 }
 
-/** Events newest first. */
-export async function* eventsBackwards(source: HistorySource, { after, to }: Interval): AsyncGenerator<Recorded> {
-  for (let from = to; from > after;) {
-    const page = await source.store.read(source.stream, { direction: "backwards", from, maxCount: PAGE_EVENTS, withoutPositions: true });
-    for (const stored of page) {
-      refuseWhenEnded(source);
-      if (stored.revision <= after) return;
-      yield decodeEvent(stored);
-    }
-    if (page.length === 0) return;
-    from = (page.at(-1)!.revision - 1) as Revision;
+/** Events newest first, in pages. */
+export async function* eventsBackwards(source: HistorySource, { after, to }: Interval): AsyncGenerator<readonly StoredBackwards[]> {
+  for await (const page of readStoredBackwards(source.store, source.stream, to, after)) {
+    refuseWhenEnded(source);
+    yield page;
   }
 }
 

@@ -1,6 +1,8 @@
 /** Each version of what a path names, newest first, back through renames and through files that took the name over. */
 import type { ByteString, NodeId, NodeKind, Revision, TimeUs } from "../../core/index.ts";
+import { decodeStored, nodeOfStored } from "../../events/index.ts";
 import type { MachineEvent } from "../../events/index.ts";
+import { hashesOf, mayHaveChanged } from "../dig-tree/internal.ts";
 import type { State } from "../dig-tree/internal.ts";
 import type { NodeRecord } from "../view.ts";
 import { describe } from "./describe.ts";
@@ -43,15 +45,33 @@ export interface LogStart {
   readonly node?: NodeId;
 }
 
-/** Versions up to `source.head`. */
+/** Versions up to `source.head`. Events between two trees are passed over where the trees say that nothing of it changed there. */
 export async function* logOf(source: HistorySource, start: LogStart): AsyncGenerator<Version> {
   let trail: Trail = { node: start.node, parent: start.parent, name: start.name };
-  for (const interval of intervalsOf(source)) {
-    const found: Found[] = [];
-    let end = interval.to;
-    let takenOver: ReadonlyMap<Revision, NodeId> | undefined;
-    for await (const { event, revision, metadata } of eventsBackwards(source, interval)) {
-      if (metadata.batchEnd !== undefined) end = revision;
+  const newest = source.openBase(source.head);
+  try {
+    for (const interval of intervalsOf(source)) {
+      if (newest !== undefined && !mayHaveChanged(newest.reader, interval.after, interval.to, hashesOf(trail))) continue;
+      const { found, before } = await follow(source, interval, trail);
+      trail = before;
+      yield* await versionsOf(source, interval, found);
+    }
+  } finally {
+    newest?.close();
+  }
+}
+
+/** What an interval has of the trail, newest first, and what is followed before it. */
+async function follow(source: HistorySource, interval: Interval, from: Trail): Promise<{ readonly found: Found[]; readonly before: Trail }> {
+  let trail = from;
+  const found: Found[] = [];
+  let takenOver: ReadonlyMap<Revision, NodeId> | undefined;
+  for await (const page of eventsBackwards(source, interval)) {
+    for (const { stored, batchEnd: end } of page) {
+      const told = nodeOfStored(stored);
+      if (told !== undefined && told !== trail.node) continue; // Most events tell of one other file alone.
+      const event = decodeStored(stored);
+      const { revision } = stored;
       let next = stepBack(trail, event);
       if (event.type === "NodeCreated" && event.node === trail.node) {
         takenOver ??= await namesTakenOver(source, interval);
@@ -64,8 +84,8 @@ export async function* logOf(source: HistorySource, start: LogStart): AsyncGener
       if (trail.node !== undefined && next.node !== undefined && next.node !== trail.node) found.at(-1)!.isReplacement = true;
       trail = next;
     }
-    yield* await versionsOf(source, interval, found);
   }
+  return { found, before: trail };
 }
 
 /** Whether an event says something of the node. */
