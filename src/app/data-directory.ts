@@ -3,11 +3,13 @@
  * one; a directory that holds something else is refused; one process at a time holds it. FORMAT says `complete` once the stores in it
  * were made, so stores that are missing later are damage and never made anew in silence.
  */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { byteStringOf, isRainbowError, OsError, RainbowError } from "../core/index.ts";
 import type { Clock, Os, Random } from "../core/index.ts";
+import { writeDurably } from "./durable-file.ts";
+import { hasOwnEvents } from "./events-choice.ts";
 import { filesystemWarnings, refuseFilesystem } from "./filesystem-fitness.ts";
 import { RESTORE_TEXT } from "./restore-text.ts";
 
@@ -186,27 +188,11 @@ function formatText(format: Format): string {
   return `${JSON.stringify(format, undefined, 2)}\n`;
 }
 
-function writeDurably(path: string, text: string): void {
-  const file = openSync(`${path}.new`, "w", 0o600);
-  try {
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(`${path}.new`, path);
-  const directory = openSync(dirname(path), "r");
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
-}
-
 /** The control file can be rebuilt; events and payload cannot. */
 function refuseMissingStores(path: string, format: Format): void {
   if (!format.complete) return;
-  const wanted = ["events.lmdb", join("machines", format.machine, "data.dig")];
+  const dataFile = join("machines", format.machine, "data.dig");
+  const wanted = hasOwnEvents(path) ? ["events.lmdb", dataFile] : [dataFile];
   const missing = wanted.filter((name) => statSync(join(path, name), { throwIfNoEntry: false }) === undefined);
   if (missing.length === 0) return;
   const what = `${path}: ${missing.join(" and ")} ${missing.length === 1 ? "is" : "are"} missing`;

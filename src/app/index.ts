@@ -4,7 +4,8 @@
  */
 export { chooseDataDirectory, isDataDirectory, realDataDirectory } from "./data-directory-choice.ts";
 export type { Surroundings } from "./data-directory-choice.ts";
-export { openRainbow } from "./open-late.ts";
+export { copyEvents, openRainbow } from "./open-late.ts";
+export type { CopiedStream, CopyRequest } from "./copy-events.ts";
 export type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
 export { existsAt, kindAt, readLines, realPathOf, sharesDisk } from "./local-files.ts";
 export { systemClock, systemRandom } from "./platform.ts";

@@ -1,6 +1,7 @@
 /** Opens a data directory in this process. The stores and actors are loaded here and not before: most commands only ask a running instance. */
 import type { Clock, Random } from "../core/index.ts";
 import type { Unfinished } from "./host.ts";
+import type { CopiedStream, CopyRequest } from "./copy-events.ts";
 import type { Operations, ReplayStatus } from "./operations/index.ts";
 
 export interface OpenRainbowOptions {
@@ -9,6 +10,8 @@ export interface OpenRainbowOptions {
   readonly mode: "protect" | "read" | "repair";
   /** Whether a missing data directory is made; else NO_STORE. */
   readonly create: boolean;
+  /** Where the events are to be: "embedded", or a server's address. Absent: where they were. */
+  readonly events?: string;
   readonly version: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -30,4 +33,10 @@ export interface OpenedRainbow {
 export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRainbow> {
   const opener = await import("./open.ts");
   return opener.openRainbow(options);
+}
+
+/** Moves the history to another store, as copy-events.ts has it. */
+export async function* copyEvents(request: CopyRequest): AsyncGenerator<CopiedStream> {
+  const copier = await import("./copy-events.ts");
+  yield* copier.copyEvents(request);
 }

@@ -10,17 +10,18 @@ import type { ByteString, Clock, Disk, Os, Random } from "../core/index.ts";
 import { openDig } from "../dig/index.ts";
 import type { Dig } from "../dig/index.ts";
 import { openLmdbControl } from "../dig/lmdb/index.ts";
-import { openLmdbEventStore } from "../events/lmdb/index.ts";
 import type { EventStore } from "../events/index.ts";
 import { openAgentMemory } from "./agent-memory.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
+import { hasOwnEvents } from "./events-choice.ts";
 import { Host } from "./host.ts";
 import type { Unfinished } from "./host.ts";
 import { rebuildMachine } from "./rebuild-machine.ts";
-import { EVENTS_FILE, mendEvents } from "./mend-events.ts";
+import { mendEvents } from "./mend-events.ts";
 import type { SalvagedEvents } from "./mend-events.ts";
 import { forgetNotedRoots, readNotedRoots } from "./noted-roots.ts";
+import { openEvents } from "./open-events.ts";
 import type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
 import { operationsOf } from "./operations/index.ts";
 import { chooseOs, openContentCalls, openDisk, openZstd } from "./os/index.ts";
@@ -55,7 +56,7 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
     const agent = mode === "protect" ? makeCapture(parts, options) : undefined;
     const capture = agent?.capture;
     let salvaged: SalvagedEvents | undefined;
-    const mend = async (): Promise<void> => void (salvaged = mode === "repair" ? await mendEvents(directory) : undefined);
+    const mend = async (): Promise<void> => void (salvaged = mode === "repair" && hasOwnEvents(directory.path) ? await mendEvents(directory) : undefined);
     const host = new Host({ ...hostOptions(parts, options, mend), ...(capture === undefined ? {} : { capture }) });
     await host.start();
     directory.markComplete();
@@ -110,7 +111,7 @@ function hostOptions(
     ...(options.mode === "repair" ? { beforeOpening: (store: EventStore) => rebuildMachine(disk, directory, store) } : {}),
     openStore: async () => {
       await mend();
-      return await openLmdbEventStore({ path: join(directory.path, EVENTS_FILE), create: !directory.format.complete });
+      return await openEvents(directory, options.events);
     },
     openDig: (path, hashKey, isNew) => openMachineDig(disk, path, hashKey, isNew && !directory.format.complete ? options.random.uuid() : undefined),
     onReplay: (doneEvents, allEvents) => options.onReplay?.(starting.note(doneEvents, allEvents)),

@@ -1,5 +1,16 @@
 /** Everything a command touches besides its words: the terminal, the clock, the machine. main.ts makes the real one, tests their own. */
-import type { ByteString, ConnectedRainbow, InstalledService, NodeKind, OpenedRainbow, OpenRainbowOptions, Operations, ServiceOptions } from "../app/index.ts";
+import type {
+  ByteString,
+  ConnectedRainbow,
+  CopiedStream,
+  CopyRequest,
+  InstalledService,
+  NodeKind,
+  OpenedRainbow,
+  OpenRainbowOptions,
+  Operations,
+  ServiceOptions,
+} from "../app/index.ts";
 import type { Clock } from "../core/index.ts";
 
 export interface Output {
@@ -16,7 +27,9 @@ export interface Machine {
   /** Whether it is the one that is chosen where nothing is said, by no option and no RAINBOW_DATA_DIR. */
   isDefaultDataDirectory(path: string): boolean;
   connect(dataDirectory: string): Promise<ConnectedRainbow | undefined>;
-  open(options: Pick<OpenRainbowOptions, "dataDirectory" | "mode" | "create" | "onStarting" | "onReplay">): Promise<OpenedRainbow>;
+  open(options: Pick<OpenRainbowOptions, "dataDirectory" | "mode" | "create" | "events" | "onStarting" | "onReplay">): Promise<OpenedRainbow>;
+  /** Moves the history to another store; the data directory must not be in use. */
+  copyEvents(request: Pick<CopyRequest, "dataDirectory" | "from" | "to" | "signal">): AsyncIterable<CopiedStream>;
   /** Resolves when commands can connect; stops when `signal` aborts. */
   serve(operations: Operations, dataDirectory: string, signal: AbortSignal): Promise<{ close(): Promise<void> }>;
   installService(options: Pick<ServiceOptions, "scope" | "dataDirectory">): InstalledService;

@@ -18,6 +18,8 @@ export interface OpenHere {
   /** A missing data directory is made. */
   readonly create?: boolean;
   readonly mode?: "protect" | "read" | "repair";
+  /** Where the events are to be. */
+  readonly events?: string;
   /** Where this process opens the data directory: called once it is its own. */
   readonly onStarting?: (operations: Operations) => Promise<void>;
 }
@@ -115,12 +117,13 @@ export class Invocation {
     await this.report.warn(`not everything could be stored (${reason}):${until} what changed since is in the files alone, and the next start finds it`);
   }
 
-  private async openHere({ mode = "read", create = false, onStarting }: OpenHere): Promise<Operations> {
+  private async openHere({ mode = "read", create = false, events, onStarting }: OpenHere): Promise<Operations> {
     const opened = await this.context.machine.open({
       dataDirectory: this.dataDirectory,
       mode,
       create,
       onReplay: replayReport(this.report, this.context.clock, mode === "protect"),
+      ...(events === undefined ? {} : { events }),
       ...(onStarting === undefined ? {} : { onStarting }),
     });
     await this.report.progress.clear();

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import {
   chooseDataDirectory,
   connectRunning,
+  copyEvents,
   existsAt,
   installService,
   isDataDirectory,
@@ -129,6 +130,11 @@ function realOf(path: string): string {
   }
 }
 
+/** Where the events are to be, by the environment. */
+function eventsOf(value: string | undefined): { readonly events?: string } {
+  return value === undefined || value === "" ? {} : { events: value };
+}
+
 function machineOf(clock: Clock, version: string): Machine {
   const surroundings = { env: process.env, uid: process.getuid?.() ?? -1, home: homedir(), cwd: bytesOf(workingDirectory()).toString() };
   const place = (dataDirectory: string): RunningPlace => ({ dataDirectory, runtimeDirectory: process.env["XDG_RUNTIME_DIR"], uid: surroundings.uid });
@@ -138,7 +144,8 @@ function machineOf(clock: Clock, version: string): Machine {
     chooseDataDirectory: (option) => realDataDirectory(chooseDataDirectory(option, surroundings)),
     isDataDirectory,
     connect: (dataDirectory) => connectRunning(place(dataDirectory)),
-    open: (options) => openRainbow({ ...options, version, clock, random: systemRandom() }),
+    open: (options) => openRainbow({ ...eventsOf(process.env["RAINBOW_EVENTS"]), ...options, version, clock, random: systemRandom() }),
+    copyEvents: (request) => copyEvents({ ...request, clock, random: systemRandom() }),
     serve: (operations, dataDirectory, signal) => serveRunning(operations, place(dataDirectory), { version, signal }),
     isDefaultDataDirectory,
     installService: (options) => {

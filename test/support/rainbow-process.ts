@@ -102,7 +102,7 @@ function isScanned(status: Record<string, unknown>, rootCount: number): boolean 
 /** What an npm run or another test set must not steer the product under test. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const env = { ...process.env };
-  for (const name of ["RAINBOW_DATA_DIR", "INIT_CWD", "npm_lifecycle_event", "NODE_V8_COVERAGE"]) delete env[name];
+  for (const name of ["RAINBOW_DATA_DIR", "RAINBOW_EVENTS", "INIT_CWD", "npm_lifecycle_event", "NODE_V8_COVERAGE"]) delete env[name];
   return env;
 }
 

@@ -3,6 +3,7 @@
  * and retries; what is true is in the stream. A failure while serving never ends it: an agent's writes wait in its spool meanwhile.
  */
 import { assign, fromPromise, setup } from "xstate";
+import { isRainbowError } from "../../core/index.ts";
 import type { OpenedMachine } from "./open.ts";
 
 const REOPEN_MS = 2000; // Long enough not to spin on a broken disk, short enough that nobody restarts by hand.
@@ -11,6 +12,7 @@ export interface MachineContext {
   readonly opened: OpenedMachine | undefined;
   /** Why it last failed; undefined while all is well. */
   readonly failure: unknown;
+  readonly hasServed: boolean;
 }
 export type MachineSignal = { readonly type: "INGEST_FAILED"; readonly cause: unknown } | { readonly type: "CLOSE" };
 
@@ -21,6 +23,10 @@ const setUp = setup({
     close: fromPromise<void, OpenedMachine | undefined>(() => Promise.reject(new Error("close is provided by the app"))),
   },
   delays: { reopenMs: REOPEN_MS },
+  guards: {
+    /** The server of the event store is away for longer than it waits by itself: what was served once goes on when it is back. */
+    mayComeBack: ({ context, event }) => context.hasServed && "error" in event && isRainbowError(event.error, "STORE_UNREACHABLE", "OUTCOME_UNKNOWN"),
+  },
   actions: {
     forget: assign({ opened: undefined }),
   },
@@ -28,14 +34,17 @@ const setUp = setup({
 
 export const machineActor = setUp.createMachine({
   id: "machine",
-  context: { opened: undefined, failure: undefined },
+  context: { opened: undefined, failure: undefined, hasServed: false },
   initial: "opening",
   states: {
     opening: {
       invoke: {
         src: "open",
-        onDone: { target: "serving", actions: assign({ opened: ({ event }) => event.output, failure: undefined }) },
-        onError: { target: "broken", actions: assign({ failure: ({ event }) => event.error }) },
+        onDone: { target: "serving", actions: assign({ opened: ({ event }) => event.output, failure: undefined, hasServed: true }) },
+        onError: [
+          { guard: "mayComeBack", target: "waiting", actions: assign({ failure: ({ event }) => event.error }) },
+          { target: "broken", actions: assign({ failure: ({ event }) => event.error }) },
+        ],
       },
       on: { CLOSE: "closed" },
     },

@@ -39,7 +39,7 @@ async function notYetProtected({ path, view, opened, store }: Unfound): Promise<
 async function protectedFrom(store: EventStore, stream: string, after: Revision, root: ByteString): Promise<Revision | undefined> {
   let isFound = false;
   for (let next = after + 1; next <= after + SEARCHED_EVENTS_MAX;) {
-    const page = await store.read(stream, { from: next as Revision, maxCount: PAGE_EVENTS });
+    const page = await store.read(stream, { from: next as Revision, maxCount: PAGE_EVENTS, withoutPositions: true });
     for (const stored of page) {
       if (!isFound && stored.type !== "RootProtected") continue;
       const { event, metadata, revision } = decodeEvent(stored);

@@ -5,6 +5,7 @@ import type { Capture } from "../../capture/index.ts";
 import { displayOf, RainbowError } from "../../core/index.ts";
 import type { Revision, TimeUs } from "../../core/index.ts";
 import type { DigTreeProjection } from "../../projections/index.ts";
+import { hasOwnEvents } from "../events-choice.ts";
 import { noteRoot, readNotedRoots } from "../noted-roots.ts";
 import type { OperationsContext } from "./context.ts";
 import type { RootStatus } from "./imports.ts";
@@ -120,7 +121,9 @@ function stateName(value: string): StatusAnswer["state"] {
   return "starting";
 }
 
+/** 0 where they are on a server: that is not our disk. */
 async function eventBytesOf({ disk, dataDirectory }: OperationsContext): Promise<number> {
+  if (!hasOwnEvents(dataDirectory)) return 0;
   const file = disk.open(`${dataDirectory}/events.lmdb`, { create: false, readOnly: true });
   try {
     return file.allocatedBytes();

@@ -45,7 +45,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { usage: "check", group: STORE, summary: "verify the store (--read-data: every byte of it)", load: () => import("./check.ts") },
   { usage: "repair", group: STORE, summary: "rebuild what can be rebuilt", load: () => import("./repair.ts") },
   { usage: "replay", group: STORE, summary: "rebuild the projections from the events (--verify: and compare)", load: () => import("./replay.ts") },
-  { usage: "events", group: STORE, summary: "print the event stream readably", load: () => import("./events.ts") },
+  { usage: "events [action]", group: STORE, summary: "print the event stream readably (copy: move it to another store)", load: () => import("./events.ts") },
   { usage: "completion <shell>", group: STORE, summary: "print the completion script for bash, zsh or fish", load: () => import("./completion.ts") },
 ];
 

@@ -12,8 +12,18 @@ import { reportHints, reportInitialBackup, reportPlace } from "../up-report.ts";
 const SCAN_POLL_MS = 250; // While a scan runs somebody may look at its progress.
 const IDLE_POLL_MS = 5000;
 
-export const command: CommandFile<RootWords> = {
-  declare: declareRootOptions,
+interface Options extends RootWords {
+  readonly events?: string;
+}
+
+export const command: CommandFile<Options> = {
+  declare: (self) => {
+    declareRootOptions(self);
+    self.option(
+      "--events <where>",
+      "keep the events on a server (esdb://…, kurrentdb://…) or 'embedded'; remembered (default: RAINBOW_EVENTS, else where they were)",
+    );
+  },
   run: async (invocation, words, options) => {
     const folders = protectedFolders(invocation, wordList(words, 0));
     const { machine, signal } = invocation.context;
@@ -23,7 +33,9 @@ export const command: CommandFile<RootWords> = {
     };
     const closeServer = async (): Promise<void> => await server?.close();
     invocation.onClose(closeServer); // Where opening fails.
-    const operations = await invocation.operations({ mode: "protect", create: folders.length > 0, onStarting });
+    const operations = await invocation.operations({ mode: "protect", create: folders.length > 0, onStarting, ...eventsOption(options.events) });
+    if (invocation.isAnsweredByRunning && options.events !== undefined)
+      throw new RainbowError("BUSY", `a Rainbow runs on ${invocation.dataDirectory} already: stop it first to say where its events are to be`, {});
     if (invocation.isAnsweredByRunning) return handOver(invocation, operations, folders, options);
     invocation.onClose(closeServer); // Before the stores are closed: nobody is answered from closed ones.
     await addRoots(invocation, operations, folders, options);
@@ -42,6 +54,10 @@ export const command: CommandFile<RootWords> = {
     return EXIT.ok;
   },
 };
+
+function eventsOption(events: string | undefined): { readonly events?: string } {
+  return events === undefined ? {} : { events };
+}
 
 async function handOver(invocation: Invocation, operations: Operations, folders: readonly ByteString[], options: RootWords): Promise<number> {
   const { report, dataDirectory } = invocation;

@@ -144,6 +144,9 @@ function machineOf(fake: Fake): Machine {
       if (fake.isDataDirectory === false && !create) throw new RainbowError("NO_STORE", `${dataDirectory}: there is no Rainbow data directory there`);
       return { operations, close: async () => undefined };
     },
+    async *copyEvents() {
+      yield* [];
+    },
     serve: async () => ({ close: async () => undefined }),
     installService: () => {
       throw new Error("no service in this test");
