@@ -6,7 +6,7 @@
  * Not for: sending, writing to disk, deciding what to fetch or delete.
  */
 export { FILE_DIGESTS, WANTED } from "./agreement.ts";
-export type { Agreement, Wanted } from "./agreement.ts";
+export type { Agreement, Compressor, Wanted } from "./agreement.ts";
 export { blockBytesFor, BlockSums, weakSum } from "./block-sums.ts";
 export type { Basis } from "./block-sums.ts";
 export { DIGEST_BYTES, openDigests } from "./digests/index.ts";
@@ -22,5 +22,6 @@ export { LIMITS } from "./limits.ts";
 export type { Limits } from "./limits.ts";
 export { ModuleListing } from "./module-listing.ts";
 export type { ListingEvent } from "./module-listing.ts";
+export type { OpenZstdStream } from "./session.ts";
 export { Session } from "./session.ts";
 export type { SessionOptions } from "./session.ts";

@@ -26,7 +26,11 @@ import { decodeMessage, TAG } from "./messages.ts";
 import { OpenLists } from "./open-lists.ts";
 import type { FileList } from "./open-lists.ts";
 import { readStatistics } from "./statistics.ts";
+import { PackedTokens } from "./packed-tokens.ts";
 import { PlainTokens } from "./tokens.ts";
+import type { TokenReader } from "./tokens.ts";
+import { InflateUnpacker, Lz4Unpacker, ZstdUnpacker } from "./unpack/index.ts";
+import type { ZstdStream } from "./unpack/index.ts";
 import { Transfers } from "./transfers.ts";
 
 export interface SessionOptions extends Partial<Wanted> {
@@ -37,11 +41,15 @@ export interface SessionOptions extends Partial<Wanted> {
   readonly limits?: Partial<Limits>;
 }
 
+/** A new decoder; see ZstdStream. */
+export type OpenZstdStream = () => ZstdStream;
+
 export class Session extends Conversation<SessionEvent> {
   private readonly wanted: Wanted;
   private readonly options: SessionOptions;
   private readonly limits: Limits;
   private readonly digests: Digests;
+  private readonly openZstdStream: OpenZstdStream | undefined;
   private readonly indexes = new IndexReader();
   private lists: OpenLists | undefined;
   private transfers: Transfers | undefined;
@@ -54,10 +62,13 @@ export class Session extends Conversation<SessionEvent> {
   /** DONEs in all, known once no further list will come. */
   private doneCount = Infinity;
 
-  constructor(options: SessionOptions, digests: Digests) {
+  /** Without `openZstdStream` zstd is not offered. */
+  constructor(options: SessionOptions, digests: Digests, openZstdStream?: OpenZstdStream) {
     super();
     this.options = options;
-    this.wanted = { ...WANTED, ...options };
+    this.openZstdStream = openZstdStream;
+    const wanted = { ...WANTED, ...options };
+    this.wanted = { ...wanted, compressors: wanted.compressors.filter((name) => name !== "zstd" || openZstdStream !== undefined) };
     this.limits = { ...LIMITS, ...options.limits };
     this.digests = digests;
     const protocolMax = options.protocolMax ?? PROTOCOL_MAX;
@@ -108,7 +119,7 @@ export class Session extends Conversation<SessionEvent> {
       outbox: this.outbox,
       digests: this.digests,
       limits: this.limits,
-      tokens: new PlainTokens(this.inbox),
+      tokens: this.tokensFor(agreement),
     });
     this.where = "while it listed its files";
     this.noteList(yield* lists.readFirst(this.inbox));
@@ -145,6 +156,21 @@ export class Session extends Conversation<SessionEvent> {
     }
     this.outbox.i32(0);
     return agreement;
+  }
+
+  private tokensFor({ compressor, protocol }: Agreement): TokenReader {
+    switch (compressor) {
+      case undefined:
+        return new PlainTokens(this.inbox);
+      case "lz4":
+        return new PackedTokens(this.inbox, new Lz4Unpacker());
+      case "zlib":
+      case "zlibx":
+        return new PackedTokens(this.inbox, new InflateUnpacker({ needsCopies: compressor === "zlib", repeatsLongCopies: protocol < 31 }));
+      case "zstd":
+        assert(this.openZstdStream !== undefined, "zstd is offered only where there is a decoder");
+        return new PackedTokens(this.inbox, new ZstdUnpacker(this.openZstdStream()));
+    }
   }
 
   /** Hands entries on and receives what was asked for, until both sides have said DONE as often as they must. */

@@ -1,4 +1,5 @@
 /** Runs a session against a daemon and keeps all that it told: entries, contents, outcomes. For trees that fit into memory. */
+import { openZstdStreams } from "../../src/app/os/index.ts";
 import { blockBytesFor, BlockSums, Session } from "../../src/rsync/index.ts";
 import type { Agreement, Basis, Digests, Entry, SessionEvent, SessionOptions } from "../../src/rsync/index.ts";
 import { converse } from "./rsync-driver.ts";
@@ -25,6 +26,8 @@ export interface FetchOptions {
   /** The old content of a file, and whether its bytes are supplied when blocks of it are copied. */
   readonly old?: (entry: Entry) => Buffer | undefined;
   readonly supplies?: boolean;
+  /** Of the basis, instead of what suits its size. */
+  readonly blockBytes?: number;
   /** Changes the sums before they are sent: a lying basis. */
   readonly distort?: (basis: Basis) => Basis;
   readonly onEvent?: (event: SessionEvent, session: Session) => void | Promise<void>;
@@ -50,7 +53,7 @@ export class Fetching {
   constructor(options: FetchOptions, digests: Digests) {
     this.options = options;
     this.digests = digests;
-    this.session = new Session(options.session, digests);
+    this.session = new Session(options.session, digests, openZstdStreams());
   }
 
   take(event: SessionEvent): void | Promise<void> {
@@ -104,21 +107,25 @@ export class Fetching {
     this.entries.push(entry);
     if (entry.kind !== "file" || this.options.wants?.(entry) === false) return;
     const old = this.options.old?.(entry);
-    const basis = old === undefined ? undefined : basisOf(old, this.agreement!, this.digests);
+    const basis = old === undefined ? undefined : basisOf(old, this.agreement!, this.digests, this.blockBytesOf(old));
     this.session.request(index, basis === undefined ? undefined : (this.options.distort?.(basis) ?? basis));
+  }
+
+  private blockBytesOf(old: Buffer): number {
+    return this.options.blockBytes ?? blockBytesFor(old.length);
   }
 
   private noteCopy(block: number, lengthBytes: number): void {
     const old = this.options.old!(this.current!)!;
-    const start = block * blockBytesFor(old.length);
+    const start = block * this.blockBytesOf(old);
     const bytes = old.subarray(start, start + lengthBytes);
     this.pieces.push(bytes);
     if (this.options.supplies !== false) this.session.supply(bytes);
   }
 }
 
-export function basisOf(old: Buffer, agreement: Agreement, digests: Digests): Basis | undefined {
-  const sums = new BlockSums(digests, agreement, blockBytesFor(old.length));
+export function basisOf(old: Buffer, agreement: Agreement, digests: Digests, blockBytes: number): Basis | undefined {
+  const sums = new BlockSums(digests, agreement, blockBytes);
   sums.add(old);
   return sums.finish();
 }

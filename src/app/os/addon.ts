@@ -18,6 +18,11 @@ export interface AddonWatcher {
   close(): Status;
 }
 
+export interface AddonZstdDecoder {
+  /** counts[0] bytes were taken, counts[1] given. */
+  decode(from: Uint8Array, into: Uint8Array, counts: Uint32Array): Status;
+}
+
 export interface Addon {
   lstat(path: ByteString, record: Buffer): Status;
   fstat(fd: number, record: Buffer): Status;
@@ -57,6 +62,8 @@ export interface Addon {
   xxh3Update(state: Uint8Array, bytes: Uint8Array): Status;
   /** `into`: 8 or 16 bytes. */
   xxh3Finish(state: Uint8Array, into: Uint8Array): Status;
+  /** A zstd stream; absent where the running Node shows no zstd. */
+  readonly ZstdDecoder?: new () => AddonZstdDecoder;
   openWatch(): Status;
   readonly Watcher: new (fd: number) => AddonWatcher;
 }

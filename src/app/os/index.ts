@@ -8,3 +8,4 @@ export { openContentCalls } from "./content.ts";
 export { openDisk } from "./disk.ts";
 export { openXxh3 } from "./xxh3.ts";
 export { openZstd } from "./zstd.ts";
+export { openZstdStreams } from "./zstd-stream.ts";

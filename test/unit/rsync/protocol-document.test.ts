@@ -8,6 +8,7 @@ import { FLAG } from "../../../src/rsync/entry-reader.ts";
 import { LOGIN_DIGESTS } from "../../../src/rsync/greeting.ts";
 import { DIGEST_BYTES } from "../../../src/rsync/index.ts";
 import { TAG } from "../../../src/rsync/messages.ts";
+import { PACKED } from "../../../src/rsync/packed-tokens.ts";
 import { REPOSITORY } from "../../runner/workspace.ts";
 
 const text = readFileSync(join(REPOSITORY, "src/rsync/PROTOCOL.md"), "utf8");
@@ -33,6 +34,7 @@ test("capabilities, tags and flags are those of the code", () => {
   assert.equal(named(table("Bit", "Name")), { ...COMPAT });
   assert.equal(named(table("Tag", "Name")), { ...TAG });
   assert.equal(named(table("Flag", "Name")), { ...FLAG });
+  assert.equal(named(table("First byte", "Name")), { ...PACKED });
 });
 
 test("digests are those of the code, and names stand in the order of the code", () => {
