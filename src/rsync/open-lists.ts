@@ -41,6 +41,8 @@ export class OpenLists {
   private readonly limits: Limits;
   private readonly reader: EntryReader;
   private readonly open: FileList[] = [];
+  /** How many of them, from the oldest on, were handed on. */
+  private handedOnCount = 0;
   /** Directories whose list was not announced yet, by number: they are numbered over all lists, each list's in sorted order. */
   private readonly awaited = new Map<number, ByteString>();
   private directoryCount = 0;
@@ -70,7 +72,8 @@ export class OpenLists {
 
   /** The oldest list that has entries to hand on, or has not told its end. */
   get handingOn(): FileList | undefined {
-    return this.open.find((list) => !list.isHandedOn);
+    while (this.open[this.handedOnCount]?.isHandedOn === true) this.handedOnCount++;
+    return this.open[this.handedOnCount];
   }
 
   /** The oldest list is done with: its indexes mean nothing from here on. */
@@ -78,11 +81,20 @@ export class OpenLists {
     const list = this.open.shift();
     assert(list !== undefined && list.isHandedOn && list.unsettledCount === 0, "a list that is closed is done with");
     this.openEntryCount -= list.sorted.length;
+    if (this.handedOnCount > 0) this.handedOnCount--;
   }
 
   /** The open list that an index belongs to. */
   listOf(index: number): FileList | undefined {
-    return this.open.find((list) => index >= list.startIndex && index < list.startIndex + list.sorted.length);
+    let low = 0;
+    let high = this.open.length; // Lists lie in the order of their indexes: the one wanted is the last that begins at or before it.
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.open[middle]!.startIndex <= index) low = middle + 1;
+      else high = middle;
+    }
+    const list = this.open[low - 1];
+    return list !== undefined && index < list.startIndex + list.sorted.length ? list : undefined;
   }
 
   /** Reads the first list. */
