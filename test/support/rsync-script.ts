@@ -14,12 +14,15 @@ export interface ScriptOptions {
   readonly basis?: (entry: Entry) => Basis | undefined;
   /** Do not ask for files. */
   readonly asksNothing?: boolean;
+  /** Count entries instead of keeping events. */
+  readonly keepsNothing?: boolean;
 }
 
 /** Protocol 32 with md5, so that digests are easy to write. */
 export class ScriptedServer {
   readonly session: Session;
   readonly events: SessionEvent[] = [];
+  entryCount = 0;
   readonly style: EntryStyle = { protocol: 32, hasVarintFlags: true, owners: false, devices: false };
   readonly indexes = new IndexWriter();
   private readonly options: ScriptOptions;
@@ -91,7 +94,8 @@ export class ScriptedServer {
 
   private pull(): void {
     for (let event = this.session.next(); event !== undefined; event = this.session.next()) {
-      this.events.push(event.type === "data" ? { ...event, bytes: Buffer.from(event.bytes) } : event);
+      if (event.type === "entry") this.entryCount++;
+      if (this.options.keepsNothing !== true) this.events.push(event.type === "data" ? { ...event, bytes: Buffer.from(event.bytes) } : event);
       if (event.type === "entry" && event.entry.kind === "file" && this.options.asksNothing !== true)
         this.session.request(event.index, this.options.basis?.(event.entry));
     }
