@@ -46,10 +46,12 @@ constexpr int HISTORY_LOG = 23;         // What every level up to 18 needs; the 
 const Library& library() {
   static const Library found = [] {
     Library z{};
-    z.is_there = find_in_node("ZSTD_createCCtx", &z.create_compressor) && find_in_node("ZSTD_freeCCtx", &z.free_compressor) &&
-                 find_in_node("ZSTD_CCtx_setParameter", &z.set_parameter) && find_in_node("ZSTD_compress2", &z.compress) &&
-                 find_in_node("ZSTD_createDCtx", &z.create_decompressor) && find_in_node("ZSTD_freeDCtx", &z.free_decompressor) &&
-                 find_in_node("ZSTD_decompressDCtx", &z.decompress) && find_in_node("ZSTD_isError", &z.is_error);
+    z.is_there =
+        find_in_node("ZSTD_createCCtx", &z.create_compressor) && find_in_node("ZSTD_freeCCtx", &z.free_compressor) &&
+        find_in_node("ZSTD_CCtx_setParameter", &z.set_parameter) && find_in_node("ZSTD_compress2", &z.compress) &&
+        find_in_node("ZSTD_createDCtx", &z.create_decompressor) &&
+        find_in_node("ZSTD_freeDCtx", &z.free_decompressor) && find_in_node("ZSTD_decompressDCtx", &z.decompress) &&
+        find_in_node("ZSTD_isError", &z.is_error);
     return z;
   }();
   return found;
@@ -58,9 +60,9 @@ const Library& library() {
 const StreamLibrary& stream_library() {
   static const StreamLibrary found = [] {
     StreamLibrary z{};
-    z.is_there = find("ZSTD_createDCtx", &z.create) && find("ZSTD_freeDCtx", &z.free) &&
-                 find("ZSTD_DCtx_setParameter", &z.set_parameter) && find("ZSTD_decompressStream", &z.decompress) &&
-                 find("ZSTD_isError", &z.is_error);
+    z.is_there = find_in_node("ZSTD_createDCtx", &z.create) && find_in_node("ZSTD_freeDCtx", &z.free) &&
+                 find_in_node("ZSTD_DCtx_setParameter", &z.set_parameter) &&
+                 find_in_node("ZSTD_decompressStream", &z.decompress) && find_in_node("ZSTD_isError", &z.is_error);
     return z;
   }();
   return found;
