@@ -10,6 +10,8 @@ import { captureActor } from "../actors/capture/index.ts";
 import { hostActor } from "../actors/host/index.ts";
 import { closeMachine, machineActor, openMachine } from "../actors/machine/index.ts";
 import type { OpenedMachine } from "../actors/machine/index.ts";
+import { Keeper, retentionActor } from "../actors/retention/index.ts";
+import type { RetentionState } from "../actors/retention/index.ts";
 import { BatchSource, sendBatches, uploadActor } from "../actors/upload/index.ts";
 import type { Capture, FlushReport } from "../capture/index.ts";
 import { RainbowError } from "../core/index.ts";
@@ -34,6 +36,8 @@ export interface HostOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly openStore: () => Promise<EventStore>;
+  /** Free bytes of the disk that the stores lie on. */
+  readonly freeBytes: () => number;
   readonly openDig: (directory: string, hashKey: Buffer, isNew: boolean) => Promise<Dig>;
   /** Absent: nothing is captured, people's commands alone are served. */
   readonly capture?: Capture;
@@ -50,12 +54,16 @@ export class Host {
   private readonly stopping = new AbortController();
   private store: EventStore | undefined;
   private machine: Actor<ReturnType<Host["machineLogic"]>> | undefined;
+  readonly keeper: Keeper;
+  private retention: Actor<ReturnType<Host["retentionLogic"]>> | undefined;
   private upload: Actor<ReturnType<Host["uploadLogic"]>> | undefined;
   private stopListening: () => void = () => undefined;
   private unfinished: Unfinished | undefined;
 
   constructor(options: HostOptions) {
     this.options = options;
+    const { clock, freeBytes } = options;
+    this.keeper = new Keeper({ machine: () => this.opened(), store: () => this.eventStore, clock, freeBytes });
     this.host = createActor(this.hostLogic());
   }
 
@@ -119,6 +127,29 @@ export class Host {
         close: fromPromise(({ input }: { input: OpenedMachine | undefined }) => closeMachine(input)),
       },
     });
+  }
+
+  private retentionLogic() {
+    const { keeper, options } = this;
+    return retentionActor.provide({
+      actors: {
+        look: fromPromise(async () => {
+          const machine = this.opened();
+          const context = { machine, store: this.eventStore, clock: options.clock, signal: this.stopping.signal };
+          return await machine.rebasing.take(() => keeper.look(context));
+        }),
+      },
+    });
+  }
+
+  /** Aborts when the host closes. */
+  get stopSignal(): AbortSignal {
+    return this.stopping.signal;
+  }
+
+  /** What retention said last; undefined where it does not run. */
+  retentionState(): RetentionState | undefined {
+    return this.retention?.getSnapshot().context;
   }
 
   private uploadLogic() {
@@ -190,6 +221,7 @@ export class Host {
   private block(cause: unknown): void {
     const reason = cause instanceof Error ? cause.message : "";
     this.live.blockedBy.next(reason);
+    if (reason !== "") this.retention?.send({ type: "PRESSED" });
     this.captureState.send(reason === "" ? { type: "UNBLOCKED" } : { type: "BLOCKED", reason });
   }
 
@@ -215,6 +247,8 @@ export class Host {
     });
     this.upload = createActor(this.uploadLogic());
     this.upload.start();
+    this.retention = createActor(this.retentionLogic());
+    this.retention.start();
   }
 
   private async drain(): Promise<void> {
@@ -241,7 +275,9 @@ export class Host {
     this.noteUnfinished();
     this.stopping.abort();
     this.stopListening();
+    this.retention?.stop();
     await this.options.capture?.stop();
+    await this.machine?.getSnapshot().context.opened?.rebasing.take(() => Promise.resolve()); // A look that is under way ends at its next step.
     if (this.machine !== undefined) {
       this.machine.send({ type: "CLOSE" });
       await waitFor(this.machine, (snapshot) => snapshot.status === "done", { timeout: Number.POSITIVE_INFINITY });

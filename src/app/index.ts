@@ -9,6 +9,7 @@ export type { CopiedStream, CopyRequest } from "./copy-events.ts";
 export type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
 export { existsAt, kindAt, readLines, realPathOf, sharesDisk } from "./local-files.ts";
 export { systemClock, systemRandom } from "./platform.ts";
+export { runCommand } from "./run-command.ts";
 export { connectRunning, serveRunning } from "./running.ts";
 export type { ConnectedRainbow, RunningPlace } from "./running.ts";
 export { installService, unitText } from "./service.ts";
@@ -28,6 +29,7 @@ export type {
   LeftOut,
   NodeKind,
   Operations,
+  PolicyAnswer,
   ProblemItem,
   ProgressItem,
   RebasedItem,
@@ -35,6 +37,7 @@ export type {
   RestoreItem,
   RestoreRequest,
   RestoreSummary,
+  RetentionAnswer,
   SalvagedItem,
   RootOptions,
   RootStatus,

@@ -114,6 +114,7 @@ function hostOptions(
       return await openEvents(directory, options.events);
     },
     openDig: (path, hashKey, isNew) => openMachineDig(disk, path, hashKey, isNew && !directory.format.complete ? options.random.uuid() : undefined),
+    freeBytes: () => disk.freeBytes(directory.path),
     onReplay: (doneEvents, allEvents) => options.onReplay?.(starting.note(doneEvents, allEvents)),
   };
 }

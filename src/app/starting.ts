@@ -109,6 +109,7 @@ export class Starting {
       eventBytes: 0,
       freeDiskBytes: 0,
       quotaBytes: 0,
+      retentionNotices: [],
     };
   }
 }

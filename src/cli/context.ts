@@ -37,6 +37,8 @@ export interface Machine {
   kindAt(path: ByteString): NodeKind | "other" | undefined;
   realPathOf(path: ByteString, options: { readonly keepLast: boolean }): ByteString;
   readLines(path: ByteString): string[];
+  /** Runs a line of the shell; resolves with its exit code. */
+  runCommand(line: string): Promise<number>;
   sharesDisk(a: ByteString, b: ByteString): Promise<boolean>;
 }
 

@@ -16,6 +16,7 @@ import {
   readLines,
   realDataDirectory,
   realPathOf,
+  runCommand,
   serveRunning,
   sharesDisk,
   systemClock,
@@ -156,6 +157,7 @@ function machineOf(clock: Clock, version: string): Machine {
     kindAt,
     realPathOf,
     readLines,
+    runCommand,
     sharesDisk,
   };
 }

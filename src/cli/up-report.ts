@@ -26,7 +26,7 @@ export async function reportPlace(invocation: Invocation, roots: readonly RootSt
 export async function reportInitialBackup(invocation: Invocation, operations: Operations, root: RootStatus, tookUs: number): Promise<void> {
   const { report } = invocation;
   await report.progress.clear();
-  const largest = await operations.largest({ path: root.path, maxCount: LARGEST_COUNT });
+  const largest = await operations.largest({ path: root.path, maxCount: LARGEST_COUNT, at: { kind: "now" } });
   const leftOut = await operations.leftOut({ path: root.path });
   await report.json({ type: "initial-backup", path: root.path, nodeCount: root.nodeCount, bytes: root.bytes, seconds: tookUs / 1e6, largest, leftOut });
   await report.line(

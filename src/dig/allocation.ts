@@ -59,10 +59,10 @@ export class Allocation {
     return this.groupCount;
   }
 
-  /** Takes `count` blocks in one piece, in memory; undefined where the quota has no such piece. */
-  allocate(count: number): BlockRange | undefined {
+  /** Takes `count` blocks in one piece, in memory; undefined where there is no such piece below `limit`. */
+  allocate(count: number, limit = this.quota): BlockRange | undefined {
     const hint = 31 - Math.clz32(count);
-    const start = this.search(this.hints[hint]!, count) ?? (this.hints[hint]! > 0 ? this.search(0, count) : undefined);
+    const start = this.search(this.hints[hint]!, count, limit) ?? (this.hints[hint]! > 0 ? this.search(0, count, limit) : undefined);
     if (start === undefined) return undefined;
     this.mark(start, count);
     this.hints[hint] = start;
@@ -159,12 +159,12 @@ export class Allocation {
     }
   }
 
-  private search(hint: number, count: number): number | undefined {
-    for (let from = hint; from + count <= this.quota;) {
+  private search(hint: number, count: number, limit: number): number | undefined {
+    for (let from = hint; from + count <= limit;) {
       const start = this.findRun(from, count);
-      if (start !== undefined) return start + count <= this.quota ? start : undefined;
+      if (start !== undefined) return start + count <= limit ? start : undefined;
       const next = this.groupCount * GROUP_BLOCKS;
-      if (next >= this.quota) return undefined;
+      if (next >= limit) return undefined;
       this.growTo(this.groupCount + 1);
       from = Math.max(from, next - count);
     }

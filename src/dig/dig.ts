@@ -131,6 +131,8 @@ export interface Freeing {
   endHolds(revision: Revision): void;
   /** Works the set off in steps of about `stepMs`. Returns what was freed; call again until `done`. */
   work(barrier: FreeBarrier, stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
+  /** Stored bytes of the chunks that would go if the window began at `window` and, before it, only trees at `kept` stayed. Changes nothing. */
+  estimate(window: Revision, kept: readonly Revision[]): Promise<number>;
   /** Moves runs of which little is left, in steps of about `stepMs`; call again until `done`. QUOTA_FULL or DISK_FULL where there is no room to move. */
   clean(stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
 }
@@ -165,6 +167,8 @@ export interface Dig {
   readonly trees: TreeStore;
   readonly freeing: Freeing;
   usage(): DigUsage;
+  /** How large the data file may grow from here on; a smaller one than is used takes nothing away, and refuses what is new. */
+  setQuota(quotaBytes: number): void;
   /**
    * Verifies superblocks, bitmap against all references (leaked and doubly used blocks), every page of every registered tree, every
    * row and run header; with `readData` every chunk is re-read and re-hashed. Calls `progress` with bytes done and all. Never throws on damage.

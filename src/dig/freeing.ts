@@ -15,6 +15,7 @@ import { encodeLife, readLife } from "./life.ts";
 import type { Totals } from "./committer.ts";
 import { encodeRunRow, readU64, totalsOf, writeU64 } from "./run.ts";
 import type { RunRow } from "./run.ts";
+import { breathe } from "./store.ts";
 import type { Store } from "./store.ts";
 import { decodeChunkDeaths, decodePageDeaths, encodeChunkDeaths, encodePageDeaths } from "./tree-rows.ts";
 import type { ChunkDeath } from "./tree-rows.ts";
@@ -126,6 +127,22 @@ export class WindowFreeing implements Freeing {
     } finally {
       this.isWorking = false;
     }
+  }
+
+  async estimate(window: Revision, kept: readonly Revision[]): Promise<number> {
+    const trees = this.trees.all().filter(({ info }) => info.revision >= window || kept.includes(info.revision));
+    let [byteCount, rowCount] = [0, 0];
+    for (const { key, content } of this.store.rows.scan("chunkDeaths")) {
+      for (const entry of decodeChunkDeaths(keyNumber(key, 0), content)) {
+        if (entry.death > window || !this.isStillDead(entry)) continue;
+        const before = trees.findLast(({ info }) => info.revision < entry.death);
+        if (before !== undefined && entry.chunk < before.info.nextChunk) continue;
+        const row = this.chunks.runs.rowAt(entry.chunk)!;
+        byteCount += row.storedBytes(entry.chunk - row.first);
+      }
+      if (++rowCount % DEATH_ROWS_PER_STEP === 0) await breathe();
+    }
+    return byteCount;
   }
 
   clean(stepMs: number): Promise<{ freedBytes: number; done: boolean }> {

@@ -158,6 +158,13 @@ class OpenedDig implements Dig, DigInternals {
     };
   }
 
+  setQuota(quotaBytes: number): void {
+    const quotaBlocks = quotaBlocksOf(quotaBytes);
+    if (quotaBlocks === this.superblock.quotaBlocks) return;
+    this.superblock = { ...this.superblock, quotaBlocks }; // Written with the next mark; the policy says it again at each start.
+    this.store.allocation.quotaBlocks = quotaBlocks;
+  }
+
   check(options: Parameters<Dig["check"]>[0]): ReturnType<Dig["check"]> {
     return checkStore(this, options);
   }

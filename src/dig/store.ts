@@ -99,11 +99,15 @@ export class Store {
     }
   }
 
-  /** Takes blocks in one piece. QUOTA_FULL where there is none; payload leaves a reserve. */
+  /**
+   * Takes blocks in one piece. QUOTA_FULL where there is none; payload leaves a reserve. Trees may pass the quota by as much: without them
+   * nothing could be let go once it is used up, or was made smaller.
+   */
   allocate(count: number, purpose: "payload" | "tree"): BlockRange {
     const { allocation } = this;
     const isAllowed = purpose === "tree" || allocation.freeBlocks - count >= this.reserveBlocks;
-    const range = isAllowed ? allocation.allocate(count) : undefined;
+    const limit = purpose === "tree" ? Math.max(allocation.quotaBlocks, allocation.takenBlocks) + this.reserveBlocks : allocation.quotaBlocks;
+    const range = isAllowed ? allocation.allocate(count, limit) : undefined;
     if (range !== undefined) return range;
     const facts = { quotaBytes: allocation.quotaBlocks * BLOCK_BYTES, freeBytes: allocation.freeBlocks * BLOCK_BYTES };
     throw new RainbowError("QUOTA_FULL", `the quota of ${facts.quotaBytes} bytes is used up: raise it, or keep less`, facts);

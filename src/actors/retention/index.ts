@@ -6,3 +6,13 @@
 export { commitRebase, finishRebase, treesWanted } from "./rebase.ts";
 export type { RebaseContext, RebaseProgress } from "./rebase.ts";
 export { decideSnapshot, dropSnapshot, SNAPSHOTS_MAX, takeSnapshot } from "./snapshots.ts";
+export { agesOf } from "./ages.ts";
+export type { Ages, ClockJump } from "./ages.ts";
+export { decideByAge, decideByPressure, isSnapshotDue } from "./decide.ts";
+export type { AgedSnapshot, AgedTree, Kept, Verdict } from "./decide.ts";
+export { Keeper } from "./keeper.ts";
+export type { KeeperOptions, KeeperReport, Outlook } from "./keeper.ts";
+export { retentionActor } from "./machine.ts";
+export type { RetentionState } from "./machine.ts";
+export { DAY_US, DEFAULT_POLICY, POLICY_WORDS, policyOf, withWords } from "./policy.ts";
+export type { Policy } from "./policy.ts";

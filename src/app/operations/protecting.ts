@@ -9,6 +9,7 @@ import { hasOwnEvents } from "../events-choice.ts";
 import { noteRoot, readNotedRoots } from "../noted-roots.ts";
 import type { OperationsContext } from "./context.ts";
 import type { RootStatus } from "./imports.ts";
+import { retentionNotices } from "./retention-notices.ts";
 import type { FlushAnswer, Operations, StatusAnswer } from "./types.ts";
 
 type Protecting = Pick<Operations, "status" | "addRoot" | "removeRoot" | "roots" | "flush" | "pause" | "resume" | "leftOut" | "why">;
@@ -112,6 +113,7 @@ async function statusOf(context: OperationsContext): Promise<StatusAnswer> {
     eventBytes,
     freeDiskBytes: context.disk.freeBytes(dataDirectory),
     quotaBytes: usage.quotaBytes,
+    retentionNotices: retentionNotices(context),
   };
 }
 

@@ -1,5 +1,5 @@
 /** What is kept, and for how long: snapshots and the window's start. */
-import { commitRebase, dropSnapshot, finishRebase, takeSnapshot } from "../../actors/retention/index.ts";
+import { commitRebase, DAY_US, decideByAge, dropSnapshot, finishRebase, POLICY_WORDS, takeSnapshot, withWords } from "../../actors/retention/index.ts";
 import type { RebaseContext } from "../../actors/retention/index.ts";
 import type { OpenedMachine } from "../../actors/machine/index.ts";
 import { RainbowError } from "../../core/index.ts";
@@ -8,15 +8,20 @@ import type { OperationsContext } from "./context.ts";
 import { resolveInstant } from "./instants.ts";
 import { ProgressQueue, whileWorking } from "./progress.ts";
 import { flush } from "./protecting.ts";
-import type { InstantWords, Operations, ProgressItem, RebasedItem, SnapshotEntry } from "./types.ts";
+import type { InstantWords, Operations, PolicyAnswer, ProgressItem, RebasedItem, RetentionAnswer, SnapshotEntry } from "./types.ts";
 
 const NAME_BYTES_MAX = 200;
 
-export function retaining(context: OperationsContext): Pick<Operations, "snapshot" | "snapshots" | "dropSnapshot" | "rebase"> {
+export function retaining(
+  context: OperationsContext,
+): Pick<Operations, "snapshot" | "snapshots" | "dropSnapshot" | "rebase" | "policy" | "setPolicy" | "retention"> {
   return {
     snapshot: (request) => snapshot(context, request),
     snapshots: async () => context.host.opened().projection.snapshots().map(entryOf),
     dropSnapshot: ({ name }) => dropSnapshot(context.host.opened(), name),
+    policy: () => policyAnswer(context),
+    setPolicy: (request) => setPolicy(context, request),
+    retention: ({ days }) => simulate(context, days),
     rebase: ({ to }, signal) => rebase(context, to, signal),
   };
 }
@@ -45,15 +50,22 @@ function entryOf(snapshot: { readonly name: string; readonly revision: Revision;
 }
 
 /** Gives up every instant before `to` that no snapshot keeps, then what only they needed. Stopped, the next rebase goes on. */
-async function* rebase(context: OperationsContext, to: InstantWords, signal?: AbortSignal): AsyncGenerator<ProgressItem | RebasedItem> {
+async function* rebase(context: OperationsContext, to: InstantWords | undefined, signal?: AbortSignal): AsyncGenerator<ProgressItem | RebasedItem> {
   const { host, clock } = context;
   const opened = host.opened();
-  const { revision } = await resolveInstant(opened, to);
+  const revision = to === undefined ? undefined : (await resolveInstant(opened, to)).revision;
   const queue = new ProgressQueue();
   const onProgress: RebaseContext["onProgress"] = ({ phase, doneCount, allCount, freedBytes }) =>
     queue.put({ phase, doneCount, allCount, doneBytes: freedBytes });
-  const rebaseContext = { machine: opened, store: host.eventStore, clock, signal: signal ?? new AbortController().signal, onProgress };
+  const rebaseContext = {
+    machine: opened,
+    store: host.eventStore,
+    clock,
+    signal: signal === undefined ? host.stopSignal : AbortSignal.any([signal, host.stopSignal]),
+    onProgress,
+  };
   const work = opened.rebasing.take(async () => {
+    if (revision === undefined) return (await host.keeper.look(rebaseContext)).freedBytes;
     await treeAt(opened, revision);
     await commitRebase(rebaseContext, revision);
     return await finishRebase(rebaseContext);
@@ -68,4 +80,42 @@ async function treeAt({ projection, dig }: OpenedMachine, revision: Revision): P
   if (revision <= projection.window()) return;
   if ((dig.trees.list().at(-1)?.revision ?? -1) < revision) await projection.buildTree();
   await projection.buildPastTree(revision);
+}
+
+async function policyAnswer({ host }: OperationsContext): Promise<PolicyAnswer> {
+  const { policy, jumps } = await host.keeper.outlook();
+  return { values: Object.fromEntries(Object.entries(POLICY_WORDS).map(([word, { field }]) => [word, policy[field]])), jumps };
+}
+
+async function setPolicy(context: OperationsContext, { words, acceptTime }: Parameters<Operations["setPolicy"]>[0]): Promise<PolicyAnswer> {
+  const { host, clock } = context;
+  const opened = host.opened();
+  const policy = withWords(host.keeper.policy(), words);
+  const next = acceptTime ? { ...policy, acceptedUs: clock.now() } : policy;
+  await opened.turns.take(async () => {
+    const { revision } = await (await opened.ingest()).appendOwn([{ type: "PolicySet", policy: { ...next } }], "policy");
+    opened.projection.follow(revision);
+    await opened.projection.projected(revision);
+  });
+  return await policyAnswer(context);
+}
+
+async function simulate(context: OperationsContext, days: number): Promise<RetentionAnswer> {
+  const { host } = context;
+  const { projection, dig } = host.opened();
+  const { policy, kept } = await host.keeper.outlook(days * DAY_US);
+  const { window, drop } = decideByAge(kept, policy);
+  const stays = kept.snapshots.filter(({ name }) => !drop.includes(name));
+  const old = stays.filter(({ revision }) => revision < window).map(({ revision }) => revision);
+  return {
+    ...(await policyAnswer(context)),
+    windowRevision: kept.window,
+    windowTimeUs: await projection.timeOf(kept.window),
+    nextWindowRevision: window,
+    nextWindowTimeUs: await projection.timeOf(window),
+    lostRevisions: window - kept.window,
+    lostBytes: await dig.freeing.estimate(window, old),
+    dropped: drop,
+    kept: stays.map(({ name }) => name),
+  };
 }

@@ -36,8 +36,8 @@ function reading(context: OperationsContext): Reading {
     list: (request) => answers(context, request, (view, place) => list(view, place, request.depthMax)),
     find: (request) => answers(context, request, (view, place) => find(view, place, request.pattern)),
     read: (request) => answers(context, request, (view, place) => bytesItems(view, place)),
-    largest: async ({ path, maxCount }) => {
-      const { view, place } = await placeAt(context, { path, at: { kind: "now" } });
+    largest: async ({ path, maxCount, at }) => {
+      const { view, place } = await placeAt(context, { path, at });
       try {
         const folders = await largestFolders(view, place.node, place.path, maxCount);
         return folders.map((folder) => ({ path: folder.path, bytes: folder.sizeBytes, nodeCount: folder.fileCount }));

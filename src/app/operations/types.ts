@@ -102,6 +102,24 @@ export interface RestoreSummary {
   /** Instant just before an in-place restore, for the command that undoes it. */
   readonly undoRevision?: number;
 }
+export interface PolicyAnswer {
+  /** By the words of `policy set`. */
+  readonly values: Readonly<Record<string, number>>;
+  /** Jumps of the host's clock that count for nothing until someone accepts them. */
+  readonly jumps: readonly { readonly fromUs: number; readonly toUs: number }[];
+}
+export interface RetentionAnswer extends PolicyAnswer {
+  readonly windowRevision: number;
+  readonly windowTimeUs: number;
+  /** Where the window would begin. */
+  readonly nextWindowRevision: number;
+  readonly nextWindowTimeUs: number;
+  /** Revisions of the window that could not be named any more. */
+  readonly lostRevisions: number;
+  readonly lostBytes: number;
+  readonly dropped: readonly string[];
+  readonly kept: readonly string[];
+}
 export interface RebasedItem {
   readonly type: "rebased";
   /** Every instant from here on is kept. */
@@ -184,6 +202,8 @@ export interface StatusAnswer {
   readonly eventBytes: number;
   readonly freeDiskBytes: number;
   readonly quotaBytes: number;
+  /** What retention asks or fails at, for people; [] while all is well. */
+  readonly retentionNotices: readonly string[];
 }
 
 export interface FlushAnswer {
@@ -250,10 +270,16 @@ export interface Operations {
   ): AsyncIterable<AsOfItem | ProgressItem | RestoreItem | RestoreSummary>;
   snapshot(request: { readonly name: string; readonly at: InstantWords; readonly pinned: boolean }): Promise<SnapshotEntry>;
   snapshots(): Promise<readonly SnapshotEntry[]>;
+  /** What is kept and for how long, in the words of `policy set`; times in µs, sizes in bytes. */
+  policy(): Promise<PolicyAnswer>;
+  /** `words` as in keep=90d; [] with `acceptTime` says that the host's clock is right. */
+  setPolicy(request: { readonly words: readonly string[]; readonly acceptTime: boolean }): Promise<PolicyAnswer>;
+  /** What the policy would let go if so many days had passed; nothing goes by asking. */
+  retention(request: { readonly days: number }): Promise<RetentionAnswer>;
   /** What only this snapshot kept goes with the next rebase. */
   dropSnapshot(request: { readonly name: string }): Promise<void>;
-  /** Gives up every instant before `to` that no snapshot keeps. Stopped at any moment, the next one goes on where it was. */
-  rebase(request: { readonly to: InstantWords }, signal?: AbortSignal): AsyncIterable<ProgressItem | RebasedItem>;
+  /** Gives up every instant before `to` that no snapshot keeps; without it what the policy lets go. Stopped at any moment, the next one goes on where it was. */
+  rebase(request: { readonly to: InstantWords | undefined }, signal?: AbortSignal): AsyncIterable<ProgressItem | RebasedItem>;
   leftOut(request: {
     readonly path: ByteString | undefined;
   }): Promise<{ readonly rules: readonly string[]; readonly items: readonly LeftOut[]; readonly total: number }>;
@@ -265,9 +291,10 @@ export interface Operations {
   replay(request: { readonly verify: boolean }, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem>;
   /** Readable events from `from` on; with `follow` it goes on with new ones. */
   events(request: { readonly from: number; readonly maxCount: number; readonly follow: boolean }, signal?: AbortSignal): AsyncIterable<EventItem>;
-  /** The ten largest folders of a root, for the report after the initial backup. */
+  /** The largest folders of a place, counting what lies below them. */
   largest(request: {
     readonly path: ByteString;
     readonly maxCount: number;
+    readonly at: InstantWords;
   }): Promise<readonly { readonly path: ByteString; readonly bytes: number; readonly nodeCount: number }[]>;
 }

@@ -1,5 +1,5 @@
 /** rainbow diff: what differs between two instants, or two folders. */
-import type { DiffItem, Entry } from "../../app/index.ts";
+import type { DiffItem, Entry, Operations } from "../../app/index.ts";
 import { EXIT, RainbowError } from "../../core/index.ts";
 import { AT_OPTION, word } from "../command.ts";
 import type { CommandFile } from "../command.ts";
@@ -29,19 +29,26 @@ export const command: CommandFile<Options> = {
       ),
   run: async (invocation, words, options) => {
     const [before, after] = await sidesOf(invocation, word(words, 0), word(words, 1), options);
-    const { report, context } = invocation;
     const request = { path: before.path, at: before.at, otherPath: after.path, otherAt: after.at, text: options.text };
-    let count = 0;
+    return await reportDifferences(invocation, [request]);
+  },
+};
+
+/** Prints what each of the requests finds; one answer for all. */
+export async function reportDifferences(invocation: Invocation, requests: readonly Parameters<Operations["diff"]>[0][]): Promise<number> {
+  const { report, context } = invocation;
+  let count = 0;
+  for (const request of requests) {
     for await (const item of afterAsOf(invocation, (await invocation.operations()).diff(request, context.signal))) {
       count++;
       await report.json(item);
       await report.data(`${SIGNS[item.what]} ${differenceText(item)}`);
       if (item.text !== undefined && item.text !== "") await report.data(item.text.replace(/\n$/, ""));
     }
-    await report.say(count === 0 ? "no difference" : plural(count, "difference"));
-    return count === 0 ? EXIT.ok : EXIT.differs;
-  },
-};
+  }
+  await report.say(count === 0 ? "no difference" : plural(count, "difference"));
+  return count === 0 ? EXIT.ok : EXIT.differs;
+}
 
 async function sidesOf(invocation: Invocation, path: string | undefined, other: string | undefined, options: Options): Promise<[PathAt, PathAt]> {
   const before = await pathAt(invocation, path, options.at);

@@ -1,5 +1,5 @@
 /** rainbow rebase: moves the start of the window, and gives the space back that only older instants needed. */
-import { EXIT, RainbowError } from "../../core/index.ts";
+import { EXIT } from "../../core/index.ts";
 import type { CommandFile } from "../command.ts";
 import { formatBytes } from "../format/index.ts";
 import { instantOption } from "../paths.ts";
@@ -9,11 +9,14 @@ interface Options {
 }
 
 export const command: CommandFile<Options> = {
-  declare: (self) => self.option("--to <instant>", "the first instant that is still wanted: 30d, 2026-05-01, r4821; older ones go, but for snapshots"),
+  declare: (self) =>
+    self.option(
+      "--to <instant>",
+      "the first instant that is still wanted: 30d, 2026-05-01, r4821; older ones go, but for snapshots (default: what the policy lets go)",
+    ),
   run: async (invocation, _words, options) => {
     const { report, context } = invocation;
-    if (options.to === undefined) throw new RainbowError("USAGE", "name the first instant that is still wanted with --to; older ones are gone for good then");
-    const to = instantOption(invocation, options.to);
+    const to = options.to === undefined ? undefined : instantOption(invocation, options.to);
     const operations = await invocation.operations();
     for await (const item of operations.rebase({ to }, context.signal)) {
       if (item.type === "progress") await report.progress.show(item);

@@ -2,13 +2,16 @@
 import { EXIT, RainbowError } from "../../core/index.ts";
 import type { CommandFile } from "../command.ts";
 import type { Invocation } from "../invocation.ts";
+import { instantOption } from "../paths.ts";
+import { reportDifferences } from "./diff.ts";
 
 export const command: CommandFile = {
   run: async (invocation, [action, names]) => {
     const wanted = Array.isArray(names) ? names : [];
     if (action === undefined) return await list(invocation);
     if (action === "drop" && wanted.length > 0) return await drop(invocation, wanted);
-    throw new RainbowError("USAGE", "'snapshots' lists them, 'snapshots drop NAME' gives up what only NAME keeps");
+    if (action === "diff" && wanted.length === 2) return await diff(invocation, wanted[0]!, wanted[1]!);
+    throw new RainbowError("USAGE", "'snapshots' lists them, 'snapshots drop NAME' gives up what only NAME keeps, 'snapshots diff A B' compares two");
   },
 };
 
@@ -32,4 +35,14 @@ async function drop(invocation: Invocation, names: readonly string[]): Promise<n
     await invocation.report.line(`${name} is dropped; what only it kept goes with the next rebase`);
   }
   return EXIT.ok;
+}
+
+/** Folder by folder, as they are protected now. */
+async function diff(invocation: Invocation, before: string, after: string): Promise<number> {
+  const roots = await (await invocation.operations()).roots();
+  const [at, otherAt] = [instantOption(invocation, before), instantOption(invocation, after)];
+  return await reportDifferences(
+    invocation,
+    roots.map(({ path }) => ({ path, at, otherPath: path, otherAt, text: false })),
+  );
 }

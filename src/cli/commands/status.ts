@@ -52,6 +52,7 @@ function statusLines(status: StatusAnswer, { context }: Invocation): string[] {
   lines.push(field("under way", `${plural(status.dirtyCount, "changed path")}, ${plural(status.unacknowledgedBatches, "batch", "batches")}`));
   lines.push(field("window", `every instant since ${moment(status.windowTimeUs, status.windowRevision)}`));
   lines.push(field("space", spaceText(status)));
+  for (const notice of status.retentionNotices) lines.push(field("retention", notice));
   for (const gap of status.gaps)
     lines.push(field("gap", `since ${formatMoment(gap.sinceUs, context.zone)}: ${gap.reason}${gap.detail === "" ? "" : `, ${gap.detail}`}`));
   return lines;

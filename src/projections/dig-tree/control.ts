@@ -20,6 +20,8 @@ export interface Snapshot {
   readonly revision: Revision;
   readonly atUs: TimeUs;
   readonly pinned: boolean;
+  /** Host time when it was taken. */
+  readonly takenUs: TimeUs;
 }
 
 /** What is known of time at a batch end. */

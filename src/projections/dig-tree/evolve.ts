@@ -16,7 +16,7 @@ import type { StoredNode } from "./values.ts";
 const STEP_US = 1_000_000; // Clocks that are slewed go back by less; more is another stretch of time.
 
 export function evolve(state: State, { event, revision, metadata }: Recorded): void {
-  apply(state, event, revision);
+  apply(state, event, revision, metadata.hostTimeUs);
   if (metadata.batchEnd !== undefined) endBatch(state, metadata, revision);
 }
 
@@ -30,7 +30,7 @@ export function evolveLazily(state: State, batch: StoredBatch, onEvent?: (record
     if (node !== undefined) return state.putOff(node, stored);
     const recorded = batch.recorded(index);
     onEvent?.(recorded);
-    apply(state, recorded.event, stored.revision);
+    apply(state, recorded.event, stored.revision, recorded.metadata.hostTimeUs);
   });
   endBatch(state, batch.end, batch.last);
 }
@@ -39,7 +39,7 @@ export function applyLate(state: State, change: StoredEvent): void {
   apply(state, decodeStored(change), change.revision);
 }
 
-function apply(state: State, event: MachineEvent, revision: Revision): void {
+function apply(state: State, event: MachineEvent, revision: Revision, hostTimeUs = 0 as TimeUs): void {
   switch (event.type) {
     case "ExtentsWritten":
       return applyExtents(state, event);
@@ -64,14 +64,14 @@ function apply(state: State, event: MachineEvent, revision: Revision): void {
     case "NodeUnlinked":
       return unlink(state, event);
     default:
-      return applyToMachine(state, event, revision);
+      return applyToMachine(state, event, revision, hostTimeUs);
   }
 }
 
 type FileFact = "ExtentsWritten" | "AttributesSet" | "SizeSet" | "RangeZeroed" | "RangeCloned" | "PassStarted" | "VersionSettled";
 type MachineFact = Exclude<MachineEvent, { type: FileFact | `Node${string}` }>;
 
-function applyToMachine(state: State, event: MachineFact, revision: Revision): void {
+function applyToMachine(state: State, event: MachineFact, revision: Revision, hostTimeUs: TimeUs): void {
   switch (event.type) {
     case "ChunksStored":
       event.chunks.forEach((_, i) => state.counts?.touch(event.first + i));
@@ -95,8 +95,10 @@ function applyToMachine(state: State, event: MachineFact, revision: Revision): v
     }
     case "GapClosed":
       return closeGap(state, event.gap, revision);
-    case "SnapshotTaken":
-      return state.setControl(snapshotKey(event.name), encodeFact({ name: event.name, revision: event.revision, atUs: event.atUs, pinned: event.pinned }));
+    case "SnapshotTaken": {
+      const { type: _, ...taken } = event;
+      return state.setControl(snapshotKey(event.name), encodeFact({ ...taken, takenUs: hostTimeUs }));
+    }
     case "SnapshotDropped":
       return state.setControl(snapshotKey(event.name), null);
     case "PolicySet":

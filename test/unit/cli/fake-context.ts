@@ -86,6 +86,7 @@ export function statusAnswer(more: Partial<StatusAnswer> = {}): StatusAnswer {
     eventBytes: 2000,
     freeDiskBytes: 2 ** 33,
     quotaBytes: 0,
+    retentionNotices: [],
     ...more,
   };
 }
@@ -155,6 +156,7 @@ function machineOf(fake: Fake): Machine {
     kindAt: (path) => kinds.get(path),
     realPathOf: (path) => path,
     readLines: () => [],
+    runCommand: () => Promise.resolve(0),
     sharesDisk: async () => false,
   };
 }

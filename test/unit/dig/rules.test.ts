@@ -285,4 +285,31 @@ test("discarding that a crash cut off is finished at open", async () => {
   }
 });
 
+test("a tree finds room though the quota is used up and was made smaller: without it nothing could be let go", async () => {
+  const rig = await DigRig.opened(1 << 20);
+  let code = "none";
+  for (let i = 0; code === "none"; i++)
+    await rig.store(`${i}`).catch((error: unknown) => {
+      code = (error as { code: string }).code;
+    });
+  assert.is(code, "QUOTA_FULL");
+  rig.dig.setQuota(512 << 10);
+  await rig.build(10, rigEntries(20, "a"));
+  assert.is(rig.get(10, "k007"), "a");
+  assert.equal(await rig.problems(), []);
+});
+
+test("an estimate says what moving the window frees, and frees nothing", async () => {
+  const rig = await DigRig.opened();
+  const first = await rig.store("a", "b");
+  await rig.build(10, { x: "1" }, [
+    [first, 1],
+    [first + 1, 1],
+  ]);
+  await rig.build(20, { x: "2" }, [[first, -1, 15]]);
+  assert.is(await rig.run(rig.dig.freeing.estimate(20 as Revision, [10 as Revision])), 0, "the tree at 10 holds it");
+  assert.is(await rig.run(rig.dig.freeing.estimate(20 as Revision, [])), 3000);
+  assert.ok(rig.isStored(first));
+});
+
 test.run();

@@ -1,0 +1,137 @@
+/**
+ * Carries a policy out: looks at what is kept and how old it is, takes the snapshot that is due, drops and moves the window as decided,
+ * and works off what follows. Each look begins from what is durable; nothing is remembered but host times of trees.
+ */
+import type { Clock, Revision } from "../../core/index.ts";
+import { decodeEvent } from "../../events/index.ts";
+import type { EventStore } from "../../events/index.ts";
+import type { OpenedMachine } from "../machine/index.ts";
+import { agesOf } from "./ages.ts";
+import type { ClockJump } from "./ages.ts";
+import { decideByAge, decideByPressure, isSnapshotDue } from "./decide.ts";
+import type { AgedSnapshot, Kept, Verdict } from "./decide.ts";
+import { policyOf } from "./policy.ts";
+import type { Policy } from "./policy.ts";
+import { commitRebase, finishRebase } from "./rebase.ts";
+import type { RebaseContext } from "./rebase.ts";
+import { dropSnapshot, takeSnapshot } from "./snapshots.ts";
+
+const AUTOMATIC = "auto-";
+const NEARLY_FULL = 0.95; // Of the quota: from here on old things go early.
+const ROOMY = 0.9;
+const PRESSURE_STEPS_MAX = 100; // In one look; the next goes on.
+const FREE_SHARE_OF_QUOTA = 0.25;
+
+export interface KeeperOptions {
+  readonly machine: () => OpenedMachine;
+  readonly store: () => EventStore;
+  readonly clock: Clock;
+  /** Free bytes of the data file's disk. */
+  readonly freeBytes: () => number;
+}
+
+/** What is kept just now, and what the policy says of it. */
+export interface Outlook {
+  readonly policy: Policy;
+  readonly kept: Kept;
+  readonly jumps: readonly ClockJump[];
+}
+
+export interface KeeperReport {
+  readonly jumps: readonly ClockJump[];
+  /** Space is wanted, and nothing more may go. */
+  readonly isFull: boolean;
+  readonly freedBytes: number;
+}
+
+export class Keeper {
+  private readonly options: KeeperOptions;
+  private readonly hostTimes = new Map<Revision, number>();
+  /** Something may be left to do of a rebase that was cut off. */
+  private isPending = true;
+
+  constructor(options: KeeperOptions) {
+    this.options = options;
+  }
+
+  policy(): Policy {
+    return policyOf(this.options.machine().projection.facts().policy);
+  }
+
+  /** `aheadUs`: as if so much time had passed. */
+  async outlook(aheadUs = 0): Promise<Outlook> {
+    const { projection, dig } = this.options.machine();
+    const policy = this.policy();
+    const window = projection.window();
+    const trees = dig.trees.list().filter(({ revision }) => revision >= window);
+    const points = await Promise.all(trees.map(({ revision }) => this.hostTimeOf(revision)));
+    const { ages, jumps } = agesOf(points, this.options.clock.now(), policy.acceptedUs);
+    const aged = trees.map(({ revision }, i) => ({ revision, ageUs: ages[i]! + aheadUs }));
+    const snapshots = projection.snapshots().map((snapshot): AgedSnapshot => {
+      const after = trees.findIndex(({ revision }) => revision >= snapshot.revision);
+      const at = snapshot.revision < window ? 0 : after;
+      const takenUs = snapshot.takenUs;
+      const sinceTaken = at < 0 ? this.options.clock.now() - takenUs : points[at]! - takenUs;
+      const base = at < 0 || ages[at] === undefined ? 0 : ages[at];
+      return { ...snapshot, ageUs: base + aheadUs + (snapshot.revision < window ? Math.max(0, sinceTaken) : 0) };
+    });
+    return { policy, kept: { trees: aged, snapshots, window }, jumps };
+  }
+
+  /** One look. Progress goes to `context`; stopped by its signal, the next look goes on. */
+  async look(context: RebaseContext): Promise<KeeperReport> {
+    const { machine, signal } = context;
+    if (this.policy().quotaBytes > 0) machine.dig.setQuota(this.policy().quotaBytes);
+    await this.takeIfDue();
+    const { policy, kept, jumps } = await this.outlook();
+    let freedBytes = await this.carryOut(context, decideByAge(kept, policy));
+    let isFull = false;
+    for (let i = 0; i < PRESSURE_STEPS_MAX && !signal.aborted && this.isPressed(policy, i > 0); i++) {
+      const verdict = decideByPressure((await this.outlook()).kept, policy);
+      isFull = verdict === undefined;
+      if (verdict === undefined) break;
+      freedBytes += await this.carryOut(context, verdict);
+    }
+    return { jumps, isFull, freedBytes };
+  }
+
+  private async carryOut(context: RebaseContext, { window, drop }: Verdict): Promise<number> {
+    for (const name of drop) await dropSnapshot(context.machine, name);
+    const isMoved = await commitRebase(context, window);
+    this.isPending ||= isMoved || drop.length > 0;
+    if (!this.isPending) return 0;
+    const freedBytes = await finishRebase(context);
+    this.isPending = context.signal.aborted;
+    return freedBytes;
+  }
+
+  /** Space runs out: of the quota, or on the disk. Once begun it goes on until there is some room. */
+  private isPressed({ freeBytes }: Policy, isGoingOn: boolean): boolean {
+    const { allocatedBytes, quotaBytes } = this.options.machine().dig.usage();
+    const wanted = Math.min(freeBytes, quotaBytes * FREE_SHARE_OF_QUOTA);
+    return allocatedBytes > quotaBytes * (isGoingOn ? ROOMY : NEARLY_FULL) || this.options.freeBytes() < wanted;
+  }
+
+  private async takeIfDue(): Promise<void> {
+    const { machine, clock } = this.options;
+    const { projection } = machine();
+    const nowUs = clock.now();
+    const newest = projection.snapshots().findLast(({ name }) => name.startsWith(AUTOMATIC));
+    if (!isSnapshotDue(newest?.takenUs, nowUs, this.policy())) return;
+    const name = `${AUTOMATIC}${new Date(nowUs / 1000).toISOString().slice(0, 19).replaceAll(":", "-")}`;
+    if (projection.snapshots().some((snapshot) => snapshot.name === name)) return;
+    const revision = projection.revision;
+    await takeSnapshot(machine(), { name, revision, atUs: await projection.timeOf(revision), pinned: false });
+  }
+
+  /** Host time of the batch that ends at a revision of the window. */
+  private async hostTimeOf(revision: Revision): Promise<number> {
+    const known = this.hostTimes.get(revision);
+    if (known !== undefined) return known;
+    const { stream } = this.options.machine();
+    const [stored] = await this.options.store().read(stream, { from: revision, maxCount: 1 });
+    const us = stored?.revision === revision ? decodeEvent(stored).metadata.hostTimeUs : this.options.clock.now(); // Gone: young, so nothing hastens.
+    this.hostTimes.set(revision, us);
+    return us;
+  }
+}
