@@ -43,9 +43,9 @@ export function readChanges(reader: TreeReader, revision: Revision): Changes | u
   return { baseRevision, bits: bytes.bytes(bytes.remaining) };
 }
 
-/** At most so many keys go into the filter: those of the entries, and one for each directory and file. */
+/** So many keys go into the filter: those of the entries, and one for each directory and file. Few files have settled and staged regions. */
 export function filteredKeyCount(layers: readonly Layer[]): number {
-  return layers.reduce((sum, layer) => sum + layer.keyCount + layer.names.size + layer.nodes.size + layer.regions.size * 2, 0);
+  return layers.reduce((sum, layer) => sum + layer.keyCount + layer.names.size + layer.regions.size, 0);
 }
 
 /** The filter of all keys that may lie in segments, and of the groups that they belong to. */
