@@ -29,6 +29,7 @@ export interface Bracket {
 const VALUE_VERSION = 1;
 const PARTS_VERSION = 0; // In the place of the version: the node is in parts.
 const NODE_BYTES_MAX = 512 << 10; // A value may have 1 MiB. Thousands of hard links or large xattrs make more.
+const FEW_NAMES = 100; // Of 4,096 bytes at most: no need to look at them.
 const PARTS_MAX = 4096; // Of half a MiB: 65,536 bytes in each of 10,000 xattrs, and every hard link that ext4 allows.
 const HIDDEN = 8; // Kinds take the three bits below.
 const UNSETTLED = 16;
@@ -161,6 +162,7 @@ export function partCountOf(bytes: Buffer): number {
 
 /** The node's bytes in parts, where they are too long for one value; else none. */
 export function partsOf(record: StoredNode): Buffer[] {
+  if (record.names.length < FEW_NAMES && record.attributes.xattrs.length === 0) return [];
   if (roughLength(record) <= NODE_BYTES_MAX) return [];
   const encoded = encodeNode(record);
   if (encoded.length <= NODE_BYTES_MAX) return [];
