@@ -41,6 +41,7 @@ export class Engine {
   private dirtySinceUs: number | undefined;
   private drainedUs: TimeUs;
   private drainedMonotonicUs = 0;
+  private nextDrainUs = 0;
   private caughtUpUs = 0;
   private caughtUpTimeUs = 0 as TimeUs;
   private isCaughtUpDue = true;
@@ -182,7 +183,7 @@ export class Engine {
         continue;
       }
       await this.beginFlush();
-      if (this.flushes[0]?.isStarted !== true || this.flushes[0].walks.size > 0) this.drain();
+      if (this.flushes[0]?.isStarted !== true || this.flushes[0].walks.size > 0) this.drainInTurn();
       const isBusy = await this.work();
       this.cutWhereDue(isBusy);
       await this.site.breathe();
@@ -227,14 +228,20 @@ export class Engine {
     this.scanner.fresh.push(...whole);
   }
 
+  /** In a burst only every coalesceMs: the kernel joins repeated events while they wait, and a wake-up costs more than an event. */
+  private drainInTurn(): void {
+    if (this.site.clock.monotonicUs() >= this.nextDrainUs) this.drain();
+  }
+
   private drain(): void {
     if (!this.isReadable) return;
     this.isReadable = false;
-    const { watches, nodes, dirt, clock } = this.site;
+    const { watches, nodes, dirt, clock, limits } = this.site;
     const nowUs = clock.now();
     this.drainedMonotonicUs = clock.monotonicUs();
     const { isOverflown, isRootSuspect, eventCount } = watches.drain(nodes, dirt);
     this.drainedUs = nowUs;
+    this.nextDrainUs = eventCount > 0 ? this.drainedMonotonicUs + limits.coalesceMs * 1000 : 0;
     if (eventCount > 0) this.onChange();
     if (isOverflown && !this.isPaused) this.overflow("the kernel's queue of events was full");
     if (isRootSuspect) this.rootCheckUs = 0;
@@ -386,11 +393,12 @@ export class Engine {
 
   private async idle(): Promise<void> {
     const { clock, dirt, batches, limits } = this.site;
-    if (this.isStopped || this.commands.length > 0 || (this.isReadable && !this.isPaused) || (this.flushes.length > 0 && this.flushes[0]?.isStarted === false))
-      return;
-    const { signal } = this.wakeUp.signal;
     const nowUs = clock.monotonicUs();
+    const isDrainDue = this.isReadable && !this.isPaused && nowUs >= this.nextDrainUs;
+    if (this.isStopped || this.commands.length > 0 || isDrainDue || (this.flushes.length > 0 && this.flushes[0]?.isStarted === false)) return;
+    const { signal } = this.wakeUp.signal;
     const waits = [IDLE_MS_MAX];
+    if (this.isReadable && !this.isPaused) waits.push((this.nextDrainUs - nowUs) / 1000);
     if (this.dirtySinceUs !== undefined && !dirt.isEmpty) waits.push(limits.coalesceMs - (nowUs - this.dirtySinceUs) / 1000);
     for (const dueUs of [dirt.dueRevisits(nowUs), this.scanner.files.nextStepUs()]) if (dueUs !== undefined) waits.push((dueUs - nowUs) / 1000);
     if (batches.dueMs !== undefined) waits.push(batches.dueMs);
