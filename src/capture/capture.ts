@@ -37,7 +37,8 @@ export interface ScanProgress {
 }
 
 export interface CaptureStatus {
-  readonly source: "watch" | "poll";
+  /** "hints": events that may come late or never, so that everything is compared as often as with "poll". */
+  readonly source: "watch" | "hints" | "poll";
   /** What this source cannot see, for people ("stores through mmap until the next reconcile"). */
   readonly limits: readonly string[];
   readonly roots: readonly RootStatus[];

@@ -14,7 +14,9 @@ export interface PauseState {
 /** What this way of capturing cannot see. */
 export function limitsOf(site: Site): readonly string[] {
   const { watches, limits } = site;
-  if (!watches.isActive) return [`without the addon changes are looked for every ${limits.pollEveryMs / 1000} s; what lies between two looks is not seen`];
+  const seconds = limits.pollEveryMs / 1000;
+  if (watches.isHinting) return [`without the addon events are hints: everything is compared every ${seconds} s, and what goes or moves is seen then`];
+  if (!watches.isActive) return [`changes are looked for every ${seconds} s; what lies between two looks is not seen`];
   const mmap = "stores through mmap, and writes through a hard link outside of the folders, are seen by the next reconcile";
   if (watches.unwatchedCount === 0) return [mmap];
   const wanted = Math.ceil((watches.watchedCount + watches.unwatchedCount) / limits.watchShare / 1000) * 1000;
@@ -41,7 +43,7 @@ export function captureStatus(site: Site | undefined, engine: Engine | undefined
   const pausedUntilUs = pause.isPaused ? pause.pausedUntilUs : undefined;
   if (site === undefined || engine === undefined) return { source: "poll", limits: [], roots: [], scan: undefined, openGaps: [], dirtyCount: 0, pausedUntilUs };
   return {
-    source: site.watches.isActive ? "watch" : "poll",
+    source: site.watches.isActive ? "watch" : site.watches.isHinting ? "hints" : "poll",
     limits: limitsOf(site),
     roots: site.roots.list().map((root) => rootStatus(site, root, pause.isPaused)),
     scan: progressOf(engine),

@@ -35,8 +35,13 @@ export class Watches {
     this.countMax = Math.floor(this.kernelMax * share);
   }
 
+  /** Whether events tell everything, in order. Where not, they are hints, and only comparing tells. */
   get isActive(): boolean {
-    return this.watcher !== undefined;
+    return this.watcher?.isExact === true;
+  }
+
+  get isHinting(): boolean {
+    return this.watcher?.isExact === false;
   }
 
   get unwatchedNodes(): readonly NodeId[] {
@@ -88,7 +93,7 @@ export class Watches {
   }
 
   watchOwn(path: ByteString): void {
-    if (this.watcher !== undefined) this.own = { watch: this.watcher.add(path), seen: new Set() };
+    if (this.watcher?.isExact === true) this.own = { watch: this.watcher.add(path), seen: new Set() };
   }
 
   /** Whether an event about this name in Rainbow's own directory was drained. */

@@ -118,10 +118,12 @@ export interface WatchEvent {
 }
 
 export interface Watcher {
+  /** Whether what drain() promises holds, and an overflow is told. Without, events are hints: they may come late or never. */
+  readonly isExact: boolean;
   /** Watches a directory (no recursion, symlink not followed). Returns the watch number; the same inode gives the same number. */
   add(path: ByteString): number;
   remove(watch: number): void;
-  /** Everything queued when it is called (perhaps more), without waiting; [] where nothing is. An event is queued before the call that caused it returns. */
+  /** Everything queued when it is called (perhaps more), without waiting; [] where nothing is. Exact: an event is queued before the call that caused it returns. */
   drain(): WatchEvent[];
   /** Called (at most once until the next drain) when something may be queued. */
   onReadable(callback: () => void): void;
@@ -193,6 +195,6 @@ export interface Os {
    */
   lockExclusive(path: ByteString): number | undefined;
 
-  /** A watcher, or undefined where there is none (no addon). */
+  /** A watcher; one that is not exact without the addon, undefined where there is none. */
   watcher(): Watcher | undefined;
 }

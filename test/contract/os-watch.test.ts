@@ -1,4 +1,4 @@
-/** The watcher of the addon: what inotify reports, whole and in order. Plain Node has none, and says so by `undefined`. */
+/** The watcher of the addon: what inotify reports, whole and in order. Plain Node's gives hints, and says so. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
@@ -25,7 +25,7 @@ const folder = (): ByteString => byteStringOfText(temporaryDirectory("watch"));
 function withWatcher(name: string, test: (watcher: Watcher) => void | Promise<void>): void {
   watch(name, async () => {
     const watcher = os.watcher();
-    if (watcher === undefined) return skipped(`watcher: ${name}`, reason);
+    if (watcher?.isExact !== true) return skipped(`watcher: ${name}`, reason);
     try {
       await test(watcher);
     } finally {
@@ -42,8 +42,42 @@ function told(events: readonly WatchEvent[]): string[] {
   });
 }
 
-watch("plain Node has no watcher", () => {
-  assert.is(openOs({ only: "node" }).watcher(), undefined);
+watch("plain Node has a watcher that hints, with raw names, and is told a directory that it cannot watch", async () => {
+  const here = folder();
+  const watcher = openOs({ only: "node" }).watcher();
+  if (watcher === undefined) throw new Error("plain Node has no watcher");
+  assert.is(watcher.isExact, false);
+  const number = watcher.add(here);
+  const alive = setInterval(() => undefined, 1000); // The watcher holds no process.
+  const hinted = new Set<ByteString>();
+  const drained = (name: ByteString): Promise<void> =>
+    new Promise((resolve) => {
+      watcher.onReadable(() => {
+        for (const event of watcher.drain()) if (event.watch === number) hinted.add(event.name);
+        if (hinted.has(name)) resolve();
+      });
+    });
+  const seen = drained("\xff\x01" as ByteString);
+  writeFile(os, below(here, "\xff\x01"), "content");
+  await seen;
+  const gone = drained("gone" as ByteString);
+  writeFile(os, below(here, "gone"), "");
+  os.unlink(below(here, "gone"));
+  await gone;
+  assert.is(
+    codeOf(() => watcher.add(below(here, "missing"))),
+    "ENOENT",
+  );
+  assert.is(
+    codeOf(() => watcher.add(below(here, "\xff\x01"))),
+    "ENOTDIR",
+  );
+  watcher.remove(number);
+  writeFile(os, below(here, "unseen"), "");
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(watcher.drain(), []);
+  watcher.close();
+  clearInterval(alive);
 });
 
 withWatcher("creation, writing, attributes and removal are told at once, in order, with raw names", (watcher) => {

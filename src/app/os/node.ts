@@ -8,6 +8,7 @@ import type { ByteString, FilesystemInfo, ListingEntry, NodeKind, Os, SmallFiles
 import { byteStringOf, bytesOf, encodeListing, OsError } from "../../core/index.ts";
 import { asOsError, descriptorName, errnoOf } from "./failure.ts";
 import { filesystemOf, mountPoints } from "./mounts.ts";
+import { NodeWatcher } from "./node-watcher.ts";
 import { loadSmallFiles } from "./small-files.ts";
 import { statOf } from "./stat.ts";
 
@@ -24,7 +25,7 @@ const LACKS: readonly string[] = [
   "holes of sparse files",
   "giving freed space back to the disk",
   "FIFOs, sockets and device nodes",
-  "an exact watch of changes (scanned more often instead)",
+  "an exact watch of changes (hints, and a comparison every 30 s instead)",
 ];
 
 export class NodeOs implements Os {
@@ -190,8 +191,8 @@ export class NodeOs implements Os {
     throw new OsError(child.error === undefined ? "ENOLCK" : "ENOTSUP", "lock", path); // No flock(1) on this machine.
   }
 
-  watcher(): Watcher | undefined {
-    return undefined;
+  watcher(): Watcher {
+    return new NodeWatcher();
   }
 }
 

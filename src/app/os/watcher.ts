@@ -7,6 +7,7 @@ import { errnoName } from "./failure.ts";
 const RECORD_BYTES = 16; // native/core/inotify-events.hh
 
 export class NativeWatcher implements Watcher {
+  readonly isExact = true;
   readonly #handle: AddonWatcher;
 
   constructor(handle: AddonWatcher) {
