@@ -16,7 +16,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders that speak to one outside thing each: made only in app/, and unknown to one another. */
-export const ADAPTERS: readonly string[] = ["lmdb", "kurrent", "s3", "directory", "driver", "bpf", "watch"];
+export const ADAPTERS: readonly string[] = ["lmdb", "kurrent", "s3", "directory", "driver", "bpf"];
 
 export interface Import {
   readonly from: string;
