@@ -25,7 +25,7 @@ export interface TreeLimits {
 export const TREE_LIMITS: TreeLimits = {
   tailEvents: 16_384,
   tailEventsMax: 1_000_000,
-  tailMemoryBytes: 7 << 20, // Some 8,000 scattered events, which a view replays in 40 ms; two tails and the copies of open views stay below 32 MiB.
+  tailMemoryBytes: 5 << 20, // Some 8,000 scattered events, which a view replays in 10 to 20 ms; two tails and the copies of open views stay below 24 MiB.
   treeEveryUs: 24 * 3600 * 1e6,
   smallBytes: 256 << 10,
   segmentsMax: 128,
