@@ -26,7 +26,7 @@ export function removeWorkspace(directory: string): string | undefined {
 export function testEnvironment(workspace: string, extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {};
   for (const [name, value] of Object.entries(process.env)) {
-    const isForeign = /^(npm_|INIT_CWD$|NODE_OPTIONS$|FORCE_COLOR$|RAINBOW_|XDG_)/i.test(name) && !name.startsWith("RAINBOW_CAMPAIGN");
+    const isForeign = /^(npm_|INIT_CWD$|NODE_OPTIONS$|FORCE_COLOR$|RAINBOW_|XDG_)/i.test(name) && !/^RAINBOW_(CAMPAIGN|ESDB)_/.test(name);
     if (!isForeign) env[name] = value;
   }
   return {

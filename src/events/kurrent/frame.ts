@@ -14,7 +14,8 @@ const REFERENCE_BYTES = 15; // kind u8, first part u32, part count u8, offset u2
 const HEX = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** The server refuses the UUID of zeros. It is kept as this one, which therefore cannot be an event's own id. */
 export const ZERO_ID = "7a65726f-6964-4000-8000-7261696e626f";
-const ZERO_BYTES = Buffer.alloc(16);
+const ZERO_HEX = "0".repeat(32);
+const ID_BYTES = 16;
 
 /** Where an event's bytes lie in its stream's parts. */
 export interface Reference {
@@ -27,37 +28,83 @@ export interface Reference {
 }
 
 export function uuidOf(id: Uint8Array): string {
-  if (Buffer.compare(id, ZERO_BYTES) === 0) return ZERO_ID;
-  const hex = Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("hex");
+  return uuidOfHex(Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("hex"));
+}
+
+function uuidOfHex(hex: string): string {
+  if (hex === ZERO_HEX) return ZERO_ID;
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
 /** undefined where it is no id that was written here. */
 export function idOf(uuid: string): Buffer | undefined {
-  if (uuid === ZERO_ID) return Buffer.alloc(16);
+  if (uuid === ZERO_ID) return Buffer.alloc(ID_BYTES);
   return HEX.test(uuid) ? Buffer.from(uuid.replaceAll("-", ""), "hex") : undefined;
 }
 
-/** Copies of the events with their frames around them, in one run of bytes: the caller may change its own afterwards. */
-export function encodeFrames(events: readonly NewEvent[]): { readonly copies: NewEvent[]; readonly frames: Buffer[] } {
-  const sizes = events.map((event) => INLINE_HEADER_BYTES + event.metadata.length + event.data.length);
-  const bytes = Buffer.allocUnsafeSlow(sizes.reduce((sum, size) => sum + size, 0));
-  const copies: NewEvent[] = [];
-  const frames: Buffer[] = [];
-  let offset = 0;
-  events.forEach((event, i) => {
-    const metadataAt = offset + INLINE_HEADER_BYTES;
-    const dataAt = metadataAt + event.metadata.length;
-    const end = offset + sizes[i]!;
-    bytes[offset] = FRAME.inline;
-    bytes.writeUInt32LE(event.metadata.length, offset + 1);
-    bytes.set(event.metadata, metadataAt);
-    bytes.set(event.data, dataAt);
-    copies.push({ id: Buffer.from(event.id), type: event.type, data: bytes.subarray(dataAt, end), metadata: bytes.subarray(metadataAt, dataAt) });
-    frames.push(bytes.subarray(offset, end));
-    offset = end;
-  });
-  return { copies, frames };
+/**
+ * Copies of an append's events, in one run of bytes: each one's id, then its frame. The caller may change its own afterwards. Events are
+ * made of it again only where somebody asks: most appends are stored, and never looked at here.
+ */
+export class PackedEvents {
+  readonly length: number;
+  /** Of all frames. */
+  readonly frameBytes: number;
+  private readonly bytes: Buffer;
+  /** Where each event begins, and the end. */
+  private readonly starts: Uint32Array;
+  private readonly types: readonly string[];
+
+  constructor(events: readonly NewEvent[]) {
+    this.length = events.length;
+    this.types = events.map((event) => event.type);
+    this.starts = new Uint32Array(events.length + 1);
+    let end = 0;
+    events.forEach((event, i) => (this.starts[i + 1] = end += ID_BYTES + INLINE_HEADER_BYTES + event.metadata.length + event.data.length));
+    this.frameBytes = end - events.length * ID_BYTES;
+    this.bytes = Buffer.allocUnsafe(end);
+    events.forEach((event, i) => {
+      const start = this.starts[i]!;
+      const metadataAt = start + ID_BYTES + INLINE_HEADER_BYTES;
+      this.bytes.set(event.id, start);
+      this.bytes[start + ID_BYTES] = FRAME.inline;
+      this.bytes.writeUInt32LE(event.metadata.length, start + ID_BYTES + 1);
+      this.bytes.set(event.metadata, metadataAt);
+      this.bytes.set(event.data, metadataAt + event.metadata.length);
+    });
+  }
+
+  get memoryBytes(): number {
+    return this.bytes.length + this.starts.byteLength;
+  }
+
+  type(index: number): string {
+    return this.types[index]!;
+  }
+
+  uuid(index: number): string {
+    return uuidOfHex(this.bytes.toString("hex", this.starts[index], this.starts[index]! + ID_BYTES));
+  }
+
+  frame(index: number): Buffer {
+    return this.bytes.subarray(this.starts[index]! + ID_BYTES, this.starts[index + 1]);
+  }
+
+  event(index: number): NewEvent {
+    const start = this.starts[index]!;
+    const metadataAt = start + ID_BYTES + INLINE_HEADER_BYTES;
+    const dataAt = metadataAt + this.bytes.readUInt32LE(start + ID_BYTES + 1);
+    return {
+      id: this.bytes.subarray(start, start + ID_BYTES),
+      type: this.types[index]!,
+      data: this.bytes.subarray(dataAt, this.starts[index + 1]),
+      metadata: this.bytes.subarray(metadataAt, dataAt),
+    };
+  }
+
+  events(from = 0): NewEvent[] {
+    return Array.from({ length: this.length - from }, (_, i) => this.event(from + i));
+  }
 }
 
 export function encodeReference({ firstPart, partCount, offset, metadataBytes, dataBytes }: Reference): Buffer {

@@ -17,7 +17,7 @@ import { collected } from "./stream-facts.ts";
 import type { TailCache } from "./tail-cache.ts";
 
 const FIRST_COUNT = 64; // Before anything is known of a stream's events: at their largest they make 60 MB.
-const READ_COUNT = 2048; // Of one request: about 60 ms.
+const READ_COUNT = 10_000; // Of one request: about 0.3 s, and a whole page of the port.
 const READ_BYTES = 8 << 20;
 /** Where the stream's end is not known here. */
 const ANY_STATE: StreamState = { head: (Number.MAX_SAFE_INTEGER - 1) as Revision, truncatedBefore: 0 as Revision, deleted: false };
@@ -86,7 +86,7 @@ export class Reader {
     const direction = isForwards ? "forwards" : "backwards";
     try {
       const found = await this.connection.patiently((client) => collected(client.readStream(stream, { direction, fromRevision: from, maxCount: count })));
-      const events = await Promise.all(found.map((each) => this.decode(each.event as unknown as RecordedEvent | undefined)));
+      const events = await this.decodeAll(found.map((each) => each.event as unknown as RecordedEvent | undefined));
       if (events.length > 0) this.learn(stream, isForwards ? events : events.toReversed());
       return events;
     } catch (error) {
@@ -101,17 +101,21 @@ export class Reader {
     this.tail.add(stream, ascending);
   }
 
-  /** EVENT_CORRUPT where it is not what Rainbow wrote. */
-  async decode(recorded: RecordedEvent | undefined): Promise<StoredEvent> {
-    if (recorded === undefined) throw new RainbowError("IO", "the event store answered an event without content", { operation: "read" });
-    const { streamId: stream, type, data } = recorded;
-    const revision = Number(recorded.revision) as Revision;
-    const id = idOf(recorded.id);
-    if (id === undefined || !(data instanceof Uint8Array)) throw eventCorrupt(stream, revision, "it is no event that Rainbow wrote");
-    const frame = decodeFrame(data, stream, revision);
-    const content = "firstPart" in frame ? await this.parts.read(stream, revision, frame) : frame;
-    assert(recorded.position !== undefined, "the server tells the position of every event");
-    return { id, type, data: content.data, metadata: content.metadata, stream, revision, position: Number(recorded.position.commit) as Position };
+  /** EVENT_CORRUPT where one is not what Rainbow wrote. */
+  async decodeAll(found: readonly (RecordedEvent | undefined)[]): Promise<StoredEvent[]> {
+    const events: StoredEvent[] = [];
+    for (const recorded of found) {
+      if (recorded === undefined) throw new RainbowError("IO", "the event store answered an event without content", { operation: "read" });
+      const { streamId: stream, type, data, position } = recorded;
+      const revision = Number(recorded.revision) as Revision;
+      const id = idOf(recorded.id);
+      if (id === undefined || !(data instanceof Uint8Array)) throw eventCorrupt(stream, revision, "it is no event that Rainbow wrote");
+      const frame = decodeFrame(data, stream, revision);
+      const content = "firstPart" in frame ? await this.parts.read(stream, revision, frame) : frame;
+      assert(position !== undefined, "the server tells the position of every event");
+      events.push({ id, type, data: content.data, metadata: content.metadata, stream, revision, position: Number(position.commit) as Position });
+    }
+    return events;
   }
 }
 

@@ -204,7 +204,7 @@ class KurrentEventStore implements EventStore {
       const { deleted, truncatedBefore } = known.get(recorded.streamId)!;
       return !deleted && Number(recorded.revision) >= truncatedBefore;
     });
-    return Promise.all(shown.map(({ recorded }) => this.reader.decode(recorded as unknown as RecordedEvent)));
+    return this.reader.decodeAll(shown.map(({ recorded }) => recorded as unknown as RecordedEvent));
   }
 
   private async visibilityOf(stream: string, mayBeKept: boolean): Promise<Visibility> {

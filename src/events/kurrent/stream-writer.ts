@@ -13,7 +13,7 @@ import type { Appended, NewEvent, StoredEvent } from "../event-store.ts";
 import type { AppendChannel, Stored } from "./append-channel.ts";
 import { pause } from "./connection.ts";
 import { denied, failureKind, outcomeUnknown } from "./failures.ts";
-import { encodeFrames, uuidOf } from "./frame.ts";
+import { PackedEvents } from "./frame.ts";
 import { APPEND_BYTES, storeAsParts } from "./parts.ts";
 import { tombstoned } from "./stream-facts.ts";
 
@@ -28,14 +28,13 @@ export interface WriterSource {
   /** Visible events of a stream. */
   read(stream: string, from: Revision, count: number): Promise<StoredEvent[]>;
   /** Called for each new append, in order. */
-  onStored(stream: string, first: Revision, events: readonly NewEvent[], position: number): void;
+  onStored(stream: string, first: Revision, events: PackedEvents, position: number): void;
 }
 
 interface Append {
   readonly expected: Revision;
-  readonly events: readonly NewEvent[];
+  readonly events: PackedEvents;
   wire: EventData[];
-  readonly byteCount: number;
   /** Nothing that was stored before the first try has a position above it. */
   positionBefore: number;
   readonly resolve: (appended: Appended) => void;
@@ -75,10 +74,9 @@ export class StreamWriter {
   }
 
   append(expected: Revision, events: readonly NewEvent[]): Promise<Appended> {
-    const { copies, frames } = encodeFrames(events);
-    const byteCount = frames.reduce((sum, frame) => sum + frame.length, 0);
+    const packed = new PackedEvents(events);
     return new Promise((resolve, reject) => {
-      this.enqueue({ expected, events: copies, wire: wireOf(copies, frames), byteCount, positionBefore: -1, resolve, reject });
+      this.enqueue({ expected, events: packed, wire: wireOf(packed, (i) => packed.frame(i)), positionBefore: -1, resolve, reject });
     });
   }
 
@@ -121,7 +119,7 @@ export class StreamWriter {
     if (!this.isKnown) await this.landed();
     const state = await this.known();
     const verdict = judgeAppend(state, append.expected, append.events.length);
-    if (verdict.kind === "write" && state?.deleted !== true && append.byteCount <= APPEND_BYTES) return this.launch(append, state, verdict);
+    if (verdict.kind === "write" && state?.deleted !== true && append.events.frameBytes <= APPEND_BYTES) return this.launch(append, state, verdict);
     await this.landed();
     append.resolve(await this.settle(append));
   }
@@ -183,7 +181,7 @@ export class StreamWriter {
     const visibleFrom = state.deleted ? last + 1 : Math.max(first, state.truncatedBefore);
     const conflict = (): Error => revisionConflict(this.stream, expected, state.head);
     const stored = visibleFrom > last ? [] : await this.source.read(this.stream, visibleFrom as Revision, last - visibleFrom + 1);
-    const visible = events.slice(events.length - (last - visibleFrom + 1));
+    const visible = visibleFrom > last ? [] : events.events(events.length - (last - visibleFrom + 1));
     if (visibleFrom <= last && judgeRepeat({ kind: "compare" }, visible, stored) !== "repeat") throw conflict();
     const end = stored.at(-1);
     if (visibleFrom === first && end !== undefined) return { revision: last, position: end.position, repeated: true };
@@ -201,7 +199,10 @@ export class StreamWriter {
   private async sendAlone(append: Append, state: StreamState | undefined): Promise<Stored> {
     const { channel } = this.source;
     if (state === undefined) await this.source.register(this.stream);
-    if (append.byteCount > APPEND_BYTES) append.wire = wireOf(append.events, await storeAsParts(channel.connection, this.stream, append.events));
+    if (append.events.frameBytes > APPEND_BYTES) {
+      const frames = await storeAsParts(channel.connection, this.stream, append.events.events());
+      append.wire = wireOf(append.events, (i) => frames[i]!);
+    }
     await channel.room();
     append.positionBefore = channel.highestPosition;
     try {
@@ -306,12 +307,12 @@ export class StreamWriter {
   }
 }
 
-function wireOf(events: readonly NewEvent[], frames: readonly Buffer[]): EventData[] {
-  return events.map((event, i) => ({
-    id: uuidOf(event.id),
+function wireOf(events: PackedEvents, frame: (index: number) => Buffer): EventData[] {
+  return Array.from({ length: events.length }, (_, i) => ({
+    id: events.uuid(i),
     contentType: "application/octet-stream",
-    type: event.type,
-    data: frames[i]!,
+    type: events.type(i),
+    data: frame(i),
     metadata: undefined,
   }));
 }

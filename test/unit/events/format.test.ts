@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { STORE_MAGIC, STORE_OFFSETS, STORE_RECORD_BYTES, STREAM_OFFSETS, STREAM_RECORD_BYTES } from "../../../src/events/lmdb/keys.ts";
 import { ROW_HEADER_BYTES, ROW_MAGIC, ROW_OFFSETS } from "../../../src/events/lmdb/row.ts";
-import { encodeFrames, encodeReference } from "../../../src/events/kurrent/frame.ts";
+import { encodeReference, PackedEvents } from "../../../src/events/kurrent/frame.ts";
 import { READERS } from "../../../src/events/codec-binary.ts";
 
 const test = suite("FORMAT.md of events");
@@ -34,8 +34,8 @@ function checkOffsets(heading: string, offsets: Readonly<Record<string, number>>
 }
 
 test("the frames of a server's events are where the tables say", () => {
-  const [event] = encodeFrames([{ id: Buffer.alloc(16), type: "T", data: Buffer.from("data"), metadata: Buffer.from("meta!") }]).frames;
-  assert.is(event?.toString("hex"), `01${"05000000"}${Buffer.from("meta!data").toString("hex")}`);
+  const packed = new PackedEvents([{ id: Buffer.alloc(16), type: "T", data: Buffer.from("data"), metadata: Buffer.from("meta!") }]);
+  assert.is(packed.frame(0).toString("hex"), `01${"05000000"}${Buffer.from("meta!data").toString("hex")}`);
   const reference = { firstPart: 0x01020304, partCount: 5, offset: 0x060708, metadataBytes: 0x090a0b, dataBytes: 0x0c0d0e };
   assert.is(encodeReference(reference).toString("hex"), "02040302010508070" + "60b0a090e0d0c");
   const rows = tableUnder("### Reference frame").map((row) => [Number(row[0]), Number(row[1])]);
