@@ -47,11 +47,7 @@ export class Inbox {
     this.hasEnded = true;
   }
 
-  /** Whether more bytes can still come. */
-  get isOver(): boolean {
-    return this.hasEnded && this.at === this.piece.length && this.start === this.end;
-  }
-
+  /** Whether the server closed its side. */
   get isAtEnd(): boolean {
     return this.hasEnded;
   }
@@ -90,11 +86,6 @@ export class Inbox {
     const count = Math.min(bytesMax, this.end - this.start);
     this.start += count;
     return this.window.subarray(this.start - count, this.start);
-  }
-
-  /** Takes in the messages that stand before the next data. */
-  takeMessages(): void {
-    if (this.start === this.end) this.fill(1);
   }
 
   /** Sees to it that `count` bytes are in the window; false where they were not all fed yet. */

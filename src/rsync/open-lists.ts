@@ -150,12 +150,17 @@ export class OpenLists {
     const { entries: sorted, directories } = sortEntries(entries, this.agreement.protocol);
     for (const entry of sorted)
       if (entry !== undefined && !this.accepts(entry)) throw broken(`it lists '${shownPath(entry.path)}', which our filter leaves out`);
-    if (this.agreement.isIncremental) for (const { path } of directories) this.awaited.set(this.directoryCount++, path);
+    if (this.agreement.isIncremental) this.awaitLists(directories);
     this.nextIndex = startIndex + entries.length + (this.agreement.isIncremental ? 1 : 0);
     if (this.nextIndex > INDEX_MAX) throw overLimit("more entries than indexes can name");
     const list = { directory, startIndex, sorted, ioError, handedOnCount: 0, isHandedOn: false, unsettledCount: 0 };
     this.open.push(list);
     return list;
+  }
+
+  private awaitLists(directories: readonly Entry[]): void {
+    for (const { path } of directories) this.awaited.set(this.directoryCount++, path);
+    if (this.awaited.size > this.limits.openEntriesMax) throw overLimit(`more than ${this.limits.openEntriesMax} directories whose content is still to come`);
   }
 }
 

@@ -156,6 +156,17 @@ test("lists without end meet the limit of all entries", () => {
   }, /more than (1024 components|5000 entries)/);
 });
 
+test("folders whose content never comes meet a limit too", () => {
+  const server = new ScriptedServer(digests, { isIncremental: true, asksNothing: true, session: { limits: { openEntriesMax: 5000 } } });
+  server.open().list([ROOT_ENTRY, directory("d")]);
+  assert.throws(() => {
+    for (let i = 1; i < 100; i++) {
+      const parent = i === 1 ? "d" : server.events.findLast((event) => event.type === "entry")!.entry.path;
+      server.index(-102 - (i - 1) * 1000).list(Array.from({ length: 1000 }, (_, at) => directory(`${parent}/e${String(at).padStart(4, "0")}`)));
+    }
+  }, /more than 5000 directories whose content is still to come/);
+});
+
 // Incremental lists.
 const incremental: ScriptOptions = { isIncremental: true };
 refuses(
