@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "binding/arguments.hh"
 #include "binding/calls.hh"
 #include "os/listing.hh"
@@ -62,7 +64,7 @@ Napi::Value list_directory_call(const Napi::CallbackInfo& info) {
   return Napi::Value(info.Env(), buffer);
 }
 
-// readSmallFiles(directory, listing, indexes: Uint32Array, bytesMax, offsets: Uint32Array, lengths: Int32Array): Buffer
+// readSmallFiles(directory, listing, indexes: Uint32Array, into, offsets: Uint32Array, lengths: Int32Array): bytes used,
 // or status
 Napi::Value read_small_files_call(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
@@ -71,7 +73,7 @@ Napi::Value read_small_files_call(const Napi::CallbackInfo& info) {
   const Bytes listed = arguments.bytes(1);
   size_t index_count, offset_count, length_count;
   const uint32_t* indexes = arguments.words(2, napi_uint32_array, &index_count);
-  const uint32_t bytes_max = arguments.u32(3);
+  const Bytes into = arguments.bytes(3);
   uint32_t* offsets = arguments.words(4, napi_uint32_array, &offset_count);
   auto* lengths = reinterpret_cast<int32_t*>(arguments.words(5, napi_int32_array, &length_count));
   if (!arguments.are_valid()) return info.Env().Undefined();
@@ -82,11 +84,10 @@ Napi::Value read_small_files_call(const Napi::CallbackInfo& info) {
   if (fd < 0) return status_value(info, fd);
   const ListingView listing(listed.data, listed.size);
   const SmallFileBatch batch = {indexes, offsets, lengths, index_count};
-  napi_value buffer = nullptr;
-  uint8_t* out = make_buffer(info.Env(), plan_small_files(listing, batch, bytes_max), &buffer);
-  if (out != nullptr) read_small_files(fd, listing, batch, out);
+  const uint64_t used = plan_small_files(listing, batch, std::min<uint64_t>(into.size, INT32_MAX));
+  read_small_files(fd, listing, batch, into.data);
   close(fd);
-  return out == nullptr ? info.Env().Undefined() : Napi::Value(info.Env(), buffer);
+  return status_value(info, static_cast<int64_t>(used));
 }
 
 }  // namespace

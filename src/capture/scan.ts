@@ -54,6 +54,7 @@ export class Scanner {
   readonly tree: Tree;
   readonly files: Files;
   private readonly looker: Looker;
+  private readonly smallRoom: Buffer;
   /** Directories made since, whose content is still to be listed. */
   readonly fresh: NodeId[] = [];
   private readonly absences: Record<Origin, Map<string, Absence>> = { event: new Map(), walk: new Map() };
@@ -69,6 +70,7 @@ export class Scanner {
     this.tree = new Tree(site);
     this.files = new Files(site, this.tree);
     this.looker = new Looker(site);
+    this.smallRoom = Buffer.allocUnsafeSlow(site.limits.smallReadBytes);
   }
 
   absenceCount(origin: Origin): number {
@@ -293,7 +295,7 @@ export class Scanner {
     if (this.orphans.size > 0) this.settleOrphans();
     this.changedCount += named.same.length + named.created.length + named.absent.length;
     if (origin === "event") for (const arrival of named.same) this.watchMoved(arrival);
-    const contents = new SmallContents(this.site, [...named.created, ...named.same]);
+    const contents = new SmallContents(this.site, [...named.created, ...named.same], this.smallRoom);
     for (const arrival of named.created) await this.take(arrival, () => this.create(arrival, origin, contents));
     for (const arrival of named.same) await this.take(arrival, () => this.refresh(arrival, origin, contents));
   }

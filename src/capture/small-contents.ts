@@ -9,15 +9,18 @@ export class SmallContents {
   private readonly waiting: Arrival[];
   private readonly wanted: Set<Arrival>;
   private readonly site: Site;
+  private readonly room: Buffer;
 
-  constructor(site: Site, arrivals: readonly Arrival[]) {
+  /** `room`: limits.smallReadBytes, used for one read after the other. */
+  constructor(site: Site, arrivals: readonly Arrival[], room: Buffer) {
     this.site = site;
+    this.room = room;
     this.waiting = arrivals.filter((each) => each.listing !== undefined && kindOf(each.record) === "file" && sizeOf(each.record) <= site.limits.smallFileBytes);
     this.waiting.reverse();
     this.wanted = new Set(this.waiting);
   }
 
-  /** The content of a file as its look has it; undefined where it was not read, or is no longer that. */
+  /** The content of a file as its look has it, valid until the next call; undefined where it was not read, or is no longer that. To be asked in order. */
   of(arrival: Arrival): Buffer | undefined {
     while (this.wanted.has(arrival)) this.read();
     const bytes = this.found.get(arrival);
@@ -43,7 +46,7 @@ export class SmallContents {
       path,
       first.listing.buffer,
       batch.map((each) => each.listing?.index ?? 0),
-      bytesSum,
+      this.room,
     );
     batch.forEach((each, i) => {
       const length = lengths[i] ?? SMALL_FILE_CHANGED;

@@ -76,7 +76,7 @@ export interface FilesystemInfo {
 
 /** What readSmallFiles gives: element i belongs to the i-th index asked for. */
 export interface SmallFiles {
-  /** The contents, one after the other. */
+  /** The contents, one after the other: the used part of what was handed in. */
   readonly bytes: Buffer;
   readonly offsets: Uint32Array;
   /** The file's length, or SMALL_FILE_CHANGED, or SMALL_FILE_NO_ROOM. */
@@ -140,12 +140,12 @@ export interface Os {
   listDirectory(path: ByteString): Buffer;
   /**
    * Reads small regular files of one directory whole, many in one call: `indexes` name entries of `listing`, which listDirectory
-   * gave for `directory`. At most `bytesMax` bytes in all; a file that does not fit beside those before it is marked
+   * gave for `directory`. The contents go into `into`; a file that does not fit there beside those before it is marked
    * (SMALL_FILE_NO_ROOM) and not opened. After the read each file's inode, size, mtime and ctime are compared with the listing's: a
    * file that is not what was listed is marked as changed, never given. A change within the clock tick of the listed ctime cannot
    * be told.
    */
-  readSmallFiles(directory: ByteString, listing: Buffer, indexes: Uint32Array | readonly number[], bytesMax: number): SmallFiles;
+  readSmallFiles(directory: ByteString, listing: Buffer, indexes: Uint32Array | readonly number[], into: Buffer): SmallFiles;
   readlink(path: ByteString): ByteString;
   /** Extended attributes (ACLs are among them), sorted by name; [] where the filesystem has none. Never follows a symlink. */
   xattrs(path: ByteString): Xattr[];

@@ -128,8 +128,8 @@ test("a file that never rests is sent as unsettled and named by flush, and settl
         const stat = os.fstat(fd);
         return isRestless && stat.sizeBytes === 12_345 ? { ...stat, ctimeNanos: ++lookCount } : stat;
       },
-      readSmallFiles: (directory, listing, indexes, bytesMax) => {
-        const files = os.readSmallFiles(directory, listing, indexes, bytesMax);
+      readSmallFiles: (directory, listing, indexes, into) => {
+        const files = os.readSmallFiles(directory, listing, indexes, into);
         return isRestless ? { ...files, lengths: files.lengths.map(() => -1) } : files;
       },
     })),
@@ -156,8 +156,8 @@ test("an unreadable file is recorded with its attributes, left out by name, and 
         if (isLocked && path.endsWith("/secret")) throw new OsError("EACCES", "open", path);
         return os.openRead(path);
       },
-      readSmallFiles: (directory, listing, indexes, bytesMax) => {
-        const files = os.readSmallFiles(directory, listing, indexes, bytesMax);
+      readSmallFiles: (directory, listing, indexes, into) => {
+        const files = os.readSmallFiles(directory, listing, indexes, into);
         return isLocked ? { ...files, lengths: files.lengths.map(() => -1) } : files;
       },
     })),

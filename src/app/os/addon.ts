@@ -35,7 +35,7 @@ export interface Addon {
   lstat(path: ByteString, record: Buffer): Status;
   fstat(fd: number, record: Buffer): Status;
   listDirectory(path: ByteString): Buffer | Status;
-  readSmallFiles(path: ByteString, listing: Buffer, indexes: Uint32Array, bytesMax: number, offsets: Uint32Array, lengths: Int32Array): Buffer | Status;
+  readSmallFiles(path: ByteString, listing: Buffer, indexes: Uint32Array, into: Uint8Array, offsets: Uint32Array, lengths: Int32Array): Status;
   openRead(path: ByteString): Status;
   openWrite(path: ByteString, exclusive: boolean, truncate: boolean): Status;
   lockExclusive(path: ByteString): Status;

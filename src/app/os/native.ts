@@ -10,7 +10,6 @@ import { decodeXattrs, differingXattrs } from "./xattrs.ts";
 
 const DEVICE_SPAN = 2 ** 20;
 const NO_LACKS: readonly string[] = [];
-const SMALL_FILES_BYTES_MAX = 2 ** 32 - 1; // Offsets are 32 bits wide.
 
 export class NativeOs implements Os {
   readonly source = "native";
@@ -33,13 +32,12 @@ export class NativeOs implements Os {
     return bufferOf(this.#addon.listDirectory(bytesOnly(path)), "list", path);
   }
 
-  readSmallFiles(directory: ByteString, listing: Buffer, indexes: Uint32Array | readonly number[], bytesMax: number): SmallFiles {
+  readSmallFiles(directory: ByteString, listing: Buffer, indexes: Uint32Array | readonly number[], into: Buffer): SmallFiles {
     const wanted = indexes instanceof Uint32Array ? indexes : Uint32Array.from(indexes);
     const offsets = new Uint32Array(wanted.length);
     const lengths = new Int32Array(wanted.length);
-    const limit = Math.min(bytesMax, SMALL_FILES_BYTES_MAX);
-    const bytes = bufferOf(this.#addon.readSmallFiles(bytesOnly(directory), listing, wanted, limit, offsets, lengths), "read", directory);
-    return { bytes, offsets, lengths };
+    const usedBytes = check(this.#addon.readSmallFiles(bytesOnly(directory), listing, wanted, into, offsets, lengths), "read", directory);
+    return { bytes: into.subarray(0, usedBytes), offsets, lengths };
   }
 
   readlink(path: ByteString): ByteString {

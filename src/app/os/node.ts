@@ -46,8 +46,8 @@ export class NodeOs implements Os {
     return encodeListing(names.map((name) => entryOf(prefix, name)));
   }
 
-  readSmallFiles(directory: ByteString, listing: Buffer, indexes: Uint32Array | readonly number[], bytesMax: number): SmallFiles {
-    return loadSmallFiles(this, directory, listing, indexes, bytesMax);
+  readSmallFiles(directory: ByteString, listing: Buffer, indexes: Uint32Array | readonly number[], into: Buffer): SmallFiles {
+    return loadSmallFiles(this, directory, listing, indexes, into);
   }
 
   readlink(path: ByteString): ByteString {

@@ -4,40 +4,37 @@ import { assert, listingName, listingStat, OsError, SMALL_FILE_CHANGED, SMALL_FI
 
 type Reader = Pick<Os, "openRead" | "read" | "fstat" | "close">;
 
-export function loadSmallFiles(os: Reader, directory: ByteString, listing: Buffer, indexes: Uint32Array | readonly number[], bytesMax: number): SmallFiles {
+export function loadSmallFiles(os: Reader, directory: ByteString, listing: Buffer, indexes: Uint32Array | readonly number[], into: Buffer): SmallFiles {
   const offsets = new Uint32Array(indexes.length);
   const lengths = new Int32Array(indexes.length).fill(SMALL_FILE_CHANGED);
-  const parts: Buffer[] = [];
   let usedBytes = 0;
   indexes.forEach((index, i) => {
     offsets[i] = usedBytes;
     const listed = listingStat(listing, index);
     if (listed?.kind !== "file") return;
-    if (usedBytes + listed.sizeBytes > bytesMax) lengths[i] = SMALL_FILE_NO_ROOM;
+    if (usedBytes + listed.sizeBytes > into.length) lengths[i] = SMALL_FILE_NO_ROOM;
     else {
-      const bytes = readAsListed(os, `${directory}/${listingName(listing, index)}` as ByteString, listed);
-      if (bytes === undefined) return;
-      lengths[i] = bytes.length;
-      usedBytes += parts[parts.push(bytes) - 1]?.length ?? 0;
+      const place = into.subarray(usedBytes, usedBytes + listed.sizeBytes);
+      if (!readAsListed(os, `${directory}/${listingName(listing, index)}` as ByteString, listed, place)) return;
+      lengths[i] = place.length;
+      usedBytes += place.length;
     }
   });
-  return { bytes: Buffer.concat(parts), offsets, lengths };
+  return { bytes: into.subarray(0, usedBytes), offsets, lengths };
 }
 
-/** The file's bytes, or undefined where it is no longer what was listed. Other failures than the system's are bugs and pass. */
-function readAsListed(os: Reader, path: ByteString, listed: Stat): Buffer | undefined {
+/** Reads the file's bytes; false where it is no longer what was listed. Other failures than the system's are bugs and pass. */
+function readAsListed(os: Reader, path: ByteString, listed: Stat, into: Buffer): boolean {
   try {
     const fd = os.openRead(path);
     try {
-      const bytes = Buffer.allocUnsafe(listed.sizeBytes);
-      const count = os.read(fd, bytes, 0);
-      return count === listed.sizeBytes && isSameVersion(os.fstat(fd), listed) ? bytes : undefined;
+      return os.read(fd, into, 0) === into.length && isSameVersion(os.fstat(fd), listed);
     } finally {
       os.close(fd);
     }
   } catch (error) {
     assert(error instanceof OsError, `reading a file fails with an OsError only, not with ${String(error)}`);
-    return undefined;
+    return false;
   }
 }
 

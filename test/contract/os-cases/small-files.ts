@@ -15,13 +15,13 @@ export const smallFileCases: Cases = {
     for (let i = 0; i < 300; i++) writeFile(os, below(here, `f${i}\xff`), `content ${i} `.repeat(i % 50));
     const listing = os.listDirectory(here);
     for (const indexes of [indexesOf(listing).reverse(), Uint32Array.from([7, 3, 3])]) {
-      const files = os.readSmallFiles(here, listing, indexes, MIB);
+      const files = os.readSmallFiles(here, listing, indexes, Buffer.alloc(MIB));
       indexes.forEach((index, i) => {
         const number = Number(listingName(listing, index).slice(1, -1));
         assert.is(contentOf(files, i), `content ${number} `.repeat(number % 50));
       });
     }
-    assert.equal([...os.readSmallFiles(here, listing, [], MIB).lengths], []);
+    assert.equal([...os.readSmallFiles(here, listing, [], Buffer.alloc(MIB)).lengths], []);
   },
 
   "what changed since it was listed is marked, not given": ({ os, folder }) => {
@@ -36,7 +36,7 @@ export const smallFileCases: Cases = {
     writeFile(os, below(here, "grown"), "123456789");
     os.rename(below(here, "other"), below(here, "replaced"));
     os.setTimes(below(here, "times"), os.lstat(below(here, "times")).mtimeSeconds, 0);
-    const files = os.readSmallFiles(here, listing, indexesOf(listing), MIB);
+    const files = os.readSmallFiles(here, listing, indexesOf(listing), Buffer.alloc(MIB));
     const given = indexesOf(listing).filter((i) => files.lengths[i] !== SMALL_FILE_CHANGED);
     assert.equal(
       given.map((i) => `${listingName(listing, i)} ${contentOf(files, i)}`),
@@ -50,7 +50,7 @@ export const smallFileCases: Cases = {
     os.makeDirectory(below(here, "directory"));
     os.symlink("file" as ByteString, below(here, "link"));
     const listing = os.listDirectory(here);
-    assert.equal([...os.readSmallFiles(here, listing, indexesOf(listing), MIB).lengths], [SMALL_FILE_CHANGED, 1, SMALL_FILE_CHANGED]);
+    assert.equal([...os.readSmallFiles(here, listing, indexesOf(listing), Buffer.alloc(MIB)).lengths], [SMALL_FILE_CHANGED, 1, SMALL_FILE_CHANGED]);
   },
 
   "what has no room is marked and can be asked for again": ({ os, folder }) => {
@@ -58,10 +58,10 @@ export const smallFileCases: Cases = {
     for (const name of ["a", "b", "c"]) writeFile(os, below(here, name), "1234");
     writeFile(os, below(here, "empty"), "");
     const listing = os.listDirectory(here);
-    const files = os.readSmallFiles(here, listing, indexesOf(listing), 9);
+    const files = os.readSmallFiles(here, listing, indexesOf(listing), Buffer.alloc(9));
     assert.equal([...files.lengths], [4, 4, SMALL_FILE_NO_ROOM, 0]);
     assert.is(files.bytes.toString(), "12341234");
-    assert.equal([...os.readSmallFiles(here, listing, [2], 4).lengths], [4]);
+    assert.equal([...os.readSmallFiles(here, listing, [2], Buffer.alloc(4)).lengths], [4]);
   },
 
   "a directory that is gone is an error": ({ os, folder, isNative }) => {
@@ -70,7 +70,7 @@ export const smallFileCases: Cases = {
     os.removeDirectory(here);
     if (isNative)
       assert.is(
-        codeOf(() => os.readSmallFiles(here, listing, [], MIB)),
+        codeOf(() => os.readSmallFiles(here, listing, [], Buffer.alloc(MIB))),
         "ENOENT",
       );
   },
