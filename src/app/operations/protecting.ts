@@ -80,6 +80,8 @@ async function statusOf(context: OperationsContext): Promise<StatusAnswer> {
   const { projection, dig } = host.opened();
   const live = host.live.now();
   const status = capture?.status();
+  // Reports of capture come a moment later than what it says when asked: both halves of an answer are of one moment.
+  if (status !== undefined && status.roots.length > 0) host.captureState.send({ type: "STATUS", status });
   const state = host.captureState.getSnapshot();
   const usage = dig.usage();
   const span = await projection.span();
