@@ -26,6 +26,10 @@ let daemon: RsyncDaemon | undefined;
 
 function makeTree(): void {
   makeAssortedTree(os, root);
+  if (!isRoot) {
+    os.chmod(`${root}/folder/f4` as ByteString, 0o400); // Its own user could not read it, so neither could the daemon.
+    os.chmod(`${root}/folder/deep/deeper` as ByteString, 0o755); // Nor could it be removed after the test.
+  }
   const long = Array.from({ length: 3 }, (_, i) => `${i}${"d".repeat(219)}`).join("/");
   mkdirSync(`${root}/${long}`, { recursive: true });
   writeFileSync(`${root}/${long}/at the end of a long path`, "far away");
