@@ -84,6 +84,26 @@ test("an outage longer than the limit is told as an unknown outcome, and the nex
   await store.close();
 });
 
+test("the newest events are answered from memory, also while the server is away", async () => {
+  const server = await startServer();
+  const store = await openKurrentEventStore({ address: server.address });
+  for (let i = 0; i < 5; i++)
+    await store.append(
+      "s",
+      (i * BATCH - 1) as Revision,
+      Array.from({ length: BATCH }, (_, k) => eventOf(i * BATCH + k)),
+    );
+  await server.kill();
+  const forwards = await store.read("s", { from: 15 as Revision, maxCount: 30, withoutPositions: true });
+  const backwards = await store.read("s", { direction: "backwards", maxCount: 30, withoutPositions: true });
+  assert.equal([forwards.length, Number(forwards[0]?.revision), Number(forwards.at(-1)?.revision)], [30, 15, 44]);
+  assert.equal([backwards.length, Number(backwards[0]?.revision), Number(backwards.at(-1)?.revision)], [30, 99, 70]);
+  assert.is(Buffer.from(forwards[0]!.data).toString(), "15");
+  assert.is((await store.info("s")).headRevision, 99);
+  await server.restart();
+  await store.close();
+});
+
 test("reads and subscriptions go on after the server came back", async () => {
   const server = await startServer();
   const store = await openKurrentEventStore({ address: server.address });
