@@ -3,7 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { join, resolve } from "node:path";
 
-const RAINBOW = resolve(import.meta.dirname, "../../bin/rainbow");
+export const RAINBOW = resolve(import.meta.dirname, "../../bin/rainbow");
 const START_MS_MAX = 120_000;
 
 export interface Outcome {
