@@ -14,25 +14,26 @@ import type { Connection } from "./connection.ts";
 import { actualRevision, failureKind } from "./failures.ts";
 import { encodeReference, uuidOf } from "./frame.ts";
 import type { Reference } from "./frame.ts";
-import { collected, fetchState } from "./stream-facts.ts";
+import { changeMetadata, collected, fetchState, truncated } from "./stream-facts.ts";
 
 /** Of one append, metadata counted too; the server refuses 1 MiB. */
 export const APPEND_BYTES = 900 << 10;
 const CRC_BYTES = 4;
 const PART_BYTES = APPEND_BYTES - CRC_BYTES;
 const PART_TYPE = "RainbowPart";
+const END_KEY = "usedBefore"; // In a part's metadata: the events that refer to it lie before this revision.
 const TRIES_MAX = 20;
 
 export function partsStream(stream: string): string {
   return `rainbow-parts-${stream}`;
 }
 
-/** Stores the bytes of `events` as parts, durably, and gives the frames that refer to them. */
-export async function storeAsParts(connection: Connection, stream: string, events: readonly NewEvent[]): Promise<Buffer[]> {
+/** Stores the bytes of `events` as parts, durably, and gives the frames that refer to them. `end`: the revision after the last of the events. */
+export async function storeAsParts(connection: Connection, stream: string, events: readonly NewEvent[], end: number): Promise<Buffer[]> {
   const bytes = Buffer.concat(events.flatMap((event) => [event.metadata, event.data]));
   const partCount = Math.ceil(bytes.length / PART_BYTES);
   const parts = Array.from({ length: partCount }, (_, i) => sealed(bytes.subarray(i * PART_BYTES, (i + 1) * PART_BYTES)));
-  const firstPart = await appendParts(connection, partsStream(stream), parts);
+  const firstPart = await appendParts(connection, partsStream(stream), { parts, end });
   let offset = 0;
   return events.map((event) => {
     const [metadataBytes, dataBytes] = [event.metadata.length, event.data.length];
@@ -43,12 +44,16 @@ export async function storeAsParts(connection: Connection, stream: string, event
 }
 
 /** Returns the revision of the first. Another writer of the same stream's parts makes it begin anew. */
-async function appendParts(connection: Connection, stream: string, parts: readonly Buffer[]): Promise<number> {
+async function appendParts(
+  connection: Connection,
+  stream: string,
+  { parts, end }: { readonly parts: readonly Buffer[]; readonly end: number },
+): Promise<number> {
   let head = (await fetchState(connection, stream))?.head ?? NO_STREAM;
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const first = head + 1;
     try {
-      for (const [i, part] of parts.entries()) await appendPart(connection, stream, first + i - 1, part);
+      for (const [i, part] of parts.entries()) await appendPart(connection, stream, first + i - 1, { part, end });
       return first;
     } catch (error) {
       if (failureKind(error) !== "conflict") throw error;
@@ -58,11 +63,32 @@ async function appendParts(connection: Connection, stream: string, parts: readon
   throw new RainbowError("BUSY", `stream '${stream}' is written by others all the time`, { stream });
 }
 
-async function appendPart(connection: Connection, stream: string, expected: number, part: Buffer): Promise<void> {
+async function appendPart(
+  connection: Connection,
+  stream: string,
+  expected: number,
+  { part, end }: { readonly part: Buffer; readonly end: number },
+): Promise<void> {
   const id = createHash("sha256").update(`${stream}\n${expected}\n`).update(part).digest().subarray(0, 16);
-  const event: EventData = { id: uuidOf(id), contentType: "application/octet-stream", type: PART_TYPE, data: part, metadata: undefined };
+  const event: EventData = { id: uuidOf(id), contentType: "application/octet-stream", type: PART_TYPE, data: part, metadata: { [END_KEY]: end } };
   const streamState = expected < 0 ? "no_stream" : BigInt(expected);
   await connection.patiently((client) => client.appendToStream(stream, event, { streamState }));
+}
+
+/** Truncates the parts whose events were all truncated; to be called after these were. */
+export async function truncateParts(connection: Connection, stream: string, before: Revision): Promise<void> {
+  const name = partsStream(stream);
+  const state = await fetchState(connection, name);
+  if (state === undefined || state.deleted) return;
+  let next = state.truncatedBefore as number;
+  for (; next < state.head; next++) {
+    const options = { direction: "forwards", fromRevision: BigInt(next), maxCount: 1 } as const; // One at a time: each is up to 900 KiB.
+    const [part] = await connection.patiently((client) => collected(client.readStream(name, options)));
+    const metadata: unknown = part?.event?.metadata;
+    const end = typeof metadata === "object" && metadata !== null && END_KEY in metadata ? Number(metadata[END_KEY]) : Infinity;
+    if (!(end <= before)) break;
+  }
+  if (next > state.truncatedBefore) await changeMetadata(connection, name, (document) => truncated(document, next as Revision));
 }
 
 /** Reads back what references name; keeps the parts of the last append, as its events are read together. */

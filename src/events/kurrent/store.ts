@@ -15,6 +15,7 @@ import type { Limits } from "./connection.ts";
 import { Feed } from "./feed.ts";
 import type { LogEntry } from "./feed.ts";
 import { ZERO_ID } from "./frame.ts";
+import { truncateParts } from "./parts.ts";
 import { Reader } from "./reader.ts";
 import { scavenge } from "./scavenge.ts";
 import { changeMetadata, fetchState, softDeleted, truncated, visibilityOf } from "./stream-facts.ts";
@@ -129,6 +130,7 @@ class KurrentEventStore implements EventStore {
       if (before === state.truncatedBefore) return state;
       await changeMetadata(this.writing, stream, (document) => (visibilityOf(document).truncatedBefore >= before ? undefined : truncated(document, before)));
       this.visibilities.set(stream, { truncatedBefore: before, deleted: false });
+      await truncateParts(this.writing, stream, before);
       return { ...state, truncatedBefore: before };
     });
   }

@@ -200,7 +200,7 @@ export class StreamWriter {
     const { channel } = this.source;
     if (state === undefined) await this.source.register(this.stream);
     if (append.events.frameBytes > APPEND_BYTES) {
-      const frames = await storeAsParts(channel.connection, this.stream, append.events.events());
+      const frames = await storeAsParts(channel.connection, this.stream, append.events.events(), (state?.head ?? NO_STREAM) + 1 + append.events.length);
       append.wire = wireOf(append.events, (i) => frames[i]!);
     }
     await channel.room();
