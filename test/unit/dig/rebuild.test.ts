@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openDisk } from "../../../src/app/os/index.ts";
-import { isRainbowError } from "../../../src/core/index.ts";
+import { BLOCK_BYTES, isRainbowError } from "../../../src/core/index.ts";
 import type { ChunkNumber } from "../../../src/core/index.ts";
 import { openDig, rebuildControl } from "../../../src/dig/index.ts";
+import { encodeRunHeader } from "../../../src/dig/run.ts";
 import type { Dig, OpenDigOptions } from "../../../src/dig/index.ts";
 import { openLmdbControl } from "../../../src/dig/lmdb/index.ts";
 import { collectProblems, RIG_KEY, RIG_UUID, rigChunk } from "../../support/dig-rig.ts";
@@ -86,6 +87,27 @@ test("a run whose own header is damaged is taken from the old control file, and 
     TEXTS.map(() => true),
   );
   assert.equal(dig.chunks.describe(3 as ChunkNumber).hash, rigChunk("c").hash);
+  assert.equal(await collectProblems(dig), []);
+  await dig.close();
+});
+
+test("of a run that was being moved when power failed the copy that is whole counts, not half of each", async () => {
+  const directory = await madeStore();
+  const path = join(directory, "data.dig");
+  const chunks = [rigChunk("a"), rigChunk("b")];
+  const entries = chunks.map(({ hash, encoding, lengthBytes, stored }, index) => ({ hash, index, encoding, lengthBytes, storedBytes: stored.length }));
+  const header = encodeRunHeader({ uuid: RIG_UUID, sequence: 1_000_000, first: 1, entries });
+  const torn = Buffer.concat([header, chunks[0]!.stored, Buffer.alloc(chunks[1]!.stored.length)]);
+  const bytes = readFileSync(path);
+  const end = Math.ceil(bytes.length / BLOCK_BYTES) * BLOCK_BYTES;
+  writeFileSync(path, Buffer.concat([bytes, Buffer.alloc(end - bytes.length), torn]));
+  openDisk({ punchHole: () => false }).remove(join(directory, "control.lmdb"));
+  assert.equal(await rebuild(directory), { runCount: 3, chunkCount: 6, rewrittenRuns: 0, lostTrees: [] });
+  const dig = await openDig(options(directory));
+  assert.equal(
+    areThere(dig),
+    TEXTS.map(() => true),
+  );
   assert.equal(await collectProblems(dig), []);
   await dig.close();
 });
