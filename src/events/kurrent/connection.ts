@@ -3,6 +3,7 @@
  * by one refused append before anything is pipelined, as its first append would be overtaken by the next ones.
  */
 import type { KurrentDBClient } from "@kurrent/kurrentdb-client";
+import { isRainbowError } from "../../core/index.ts";
 import type { Address } from "./address.ts";
 import { denied, failureKind, unreachable } from "./failures.ts";
 
@@ -64,6 +65,7 @@ export class Connection {
         client = await this.client();
         return await within(work(client), this.limits.requestMsMax);
       } catch (error) {
+        if (isRainbowError(error)) throw error; // Not the connection's: what came over it is not right.
         const kind = failureKind(error);
         if (kind === "denied") throw denied(this.address, "read or append", error);
         if (kind !== "unknown") throw error;

@@ -11,7 +11,7 @@ import type { Revision } from "../../core/index.ts";
 const FRAME = { inline: 1, parts: 2 } as const;
 const INLINE_HEADER_BYTES = 5; // kind u8, metadata length u32
 const REFERENCE_BYTES = 15; // kind u8, first part u32, part count u8, offset u24, metadata length u24, data length u24; 50,000 of them fit into one append
-const HEX = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const UUID_LENGTH = 36;
 /** The server refuses the UUID of zeros. It is kept as this one, which therefore cannot be an event's own id. */
 export const ZERO_ID = "7a65726f-6964-4000-8000-7261696e626f";
 const ZERO_HEX = "0".repeat(32);
@@ -39,7 +39,8 @@ function uuidOfHex(hex: string): string {
 /** undefined where it is no id that was written here. */
 export function idOf(uuid: string): Buffer | undefined {
   if (uuid === ZERO_ID) return Buffer.alloc(ID_BYTES);
-  return HEX.test(uuid) ? Buffer.from(uuid.replaceAll("-", ""), "hex") : undefined;
+  const id = Buffer.from(uuid.replaceAll("-", ""), "hex"); // Ends at the first character that is none.
+  return uuid.length === UUID_LENGTH && id.length === ID_BYTES ? id : undefined;
 }
 
 /**

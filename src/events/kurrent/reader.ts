@@ -13,7 +13,6 @@ import type { Connection } from "./connection.ts";
 import { failureKind } from "./failures.ts";
 import { decodeFrame, idOf } from "./frame.ts";
 import { PartsReader } from "./parts.ts";
-import { collected } from "./stream-facts.ts";
 import type { TailCache } from "./tail-cache.ts";
 
 const FIRST_COUNT = 64; // Before anything is known of a stream's events: at their largest they make 60 MB.
@@ -85,8 +84,15 @@ export class Reader {
   private async fetch(stream: string, isForwards: boolean, from: bigint | "end", count: number): Promise<StoredEvent[]> {
     const direction = isForwards ? "forwards" : "backwards";
     try {
-      const found = await this.connection.patiently((client) => collected(client.readStream(stream, { direction, fromRevision: from, maxCount: count })));
-      const events = await this.decodeAll(found.map((each) => each.event as unknown as RecordedEvent | undefined));
+      // Decoded while it arrives: the server sends the next events meanwhile.
+      const events = await this.connection.patiently(async (client) => {
+        const page: StoredEvent[] = [];
+        for await (const { event } of client.readStream(stream, { direction, fromRevision: from, maxCount: count })) {
+          const decoded = this.decode(event as unknown as RecordedEvent | undefined);
+          page.push(decoded instanceof Promise ? await decoded : decoded);
+        }
+        return page;
+      });
       if (events.length > 0) this.learn(stream, isForwards ? events : events.toReversed());
       return events;
     } catch (error) {
@@ -101,21 +107,20 @@ export class Reader {
     this.tail.add(stream, ascending);
   }
 
-  /** EVENT_CORRUPT where one is not what Rainbow wrote. */
-  async decodeAll(found: readonly (RecordedEvent | undefined)[]): Promise<StoredEvent[]> {
-    const events: StoredEvent[] = [];
-    for (const recorded of found) {
-      if (recorded === undefined) throw new RainbowError("IO", "the event store answered an event without content", { operation: "read" });
-      const { streamId: stream, type, data, position } = recorded;
-      const revision = Number(recorded.revision) as Revision;
-      const id = idOf(recorded.id);
-      if (id === undefined || !(data instanceof Uint8Array)) throw eventCorrupt(stream, revision, "it is no event that Rainbow wrote");
-      const frame = decodeFrame(data, stream, revision);
-      const content = "firstPart" in frame ? await this.parts.read(stream, revision, frame) : frame;
-      assert(position !== undefined, "the server tells the position of every event");
-      events.push({ id, type, data: content.data, metadata: content.metadata, stream, revision, position: Number(position.commit) as Position });
-    }
-    return events;
+  /** EVENT_CORRUPT where it is not what Rainbow wrote. A promise only where parts are to be read. */
+  decode(recorded: RecordedEvent | undefined): StoredEvent | Promise<StoredEvent> {
+    if (recorded === undefined) throw new RainbowError("IO", "the event store answered an event without content", { operation: "read" });
+    const { streamId: stream, type, data, position: place } = recorded;
+    const revision = Number(recorded.revision) as Revision;
+    const id = idOf(recorded.id);
+    if (id === undefined || !(data instanceof Uint8Array)) throw eventCorrupt(stream, revision, "it is no event that Rainbow wrote");
+    assert(place !== undefined, "the server tells the position of every event");
+    const position = Number(place.commit) as Position;
+    const frame = decodeFrame(data, stream, revision);
+    if (!("firstPart" in frame)) return { id, type, data: frame.data, metadata: frame.metadata, stream, revision, position };
+    return this.parts
+      .read(stream, revision, frame)
+      .then((content) => ({ id, type, data: content.data, metadata: content.metadata, stream, revision, position }));
   }
 }
 

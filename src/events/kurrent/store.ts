@@ -206,7 +206,7 @@ class KurrentEventStore implements EventStore {
       const { deleted, truncatedBefore } = known.get(recorded.streamId)!;
       return !deleted && Number(recorded.revision) >= truncatedBefore;
     });
-    return this.reader.decodeAll(shown.map(({ recorded }) => recorded as unknown as RecordedEvent));
+    return Promise.all(shown.map(async ({ recorded }) => this.reader.decode(recorded as unknown as RecordedEvent)));
   }
 
   private async visibilityOf(stream: string, mayBeKept: boolean): Promise<Visibility> {
