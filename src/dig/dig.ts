@@ -129,6 +129,8 @@ export interface Freeing {
   readFrom(): number;
   /** Ends the holds from before `revision`, of readers that took too long. */
   endHolds(revision: Revision): void;
+  /** On a full disk gives the reserve up, so that trees, events and rows have room to let something go. To be called before that. */
+  makeRoom(): void;
   /** Works the set off in steps of about `stepMs`. Returns what was freed; call again until `done`. */
   work(barrier: FreeBarrier, stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
   /** Stored bytes of the chunks that would go if the window began at `window` and, before it, only trees at `kept` stayed. Changes nothing. */

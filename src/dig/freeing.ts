@@ -129,6 +129,10 @@ export class WindowFreeing implements Freeing {
     }
   }
 
+  makeRoom(): void {
+    this.store.reserve.giveUpWhenFull();
+  }
+
   async estimate(window: Revision, kept: readonly Revision[]): Promise<number> {
     const trees = this.trees.all().filter(({ info }) => info.revision >= window || kept.includes(info.revision));
     let [byteCount, rowCount] = [0, 0];

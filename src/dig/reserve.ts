@@ -6,7 +6,7 @@ import { isRainbowError } from "../core/index.ts";
 import type { Disk } from "../core/index.ts";
 
 const RESERVE_FILE = "reserve";
-const RESERVE_BYTES = 1 << 20; // A transaction of 5,000 keys writes less.
+const RESERVE_BYTES = 4 << 20; // Some transactions of 5,000 keys, the event of a rebase, and pages of trees for its snapshots.
 const FULL_BYTES = 2 << 20;
 const ROOMY_BYTES = 64 << 20;
 

@@ -179,4 +179,28 @@ test("a data directory on a disk without room is opened and read, and says why n
   }
 });
 
+test("on a disk without room a rebase still lets go of the past, keeps a snapshot, and gives room", async () => {
+  const disk = loopFilesystem("ext4", DISK_MIB);
+  if (typeof disk === "string") return skipped("rebase on a full disk", disk);
+  const place = placeOn(disk.path);
+  const rainbow = await open(place.data);
+  try {
+    await rainbow.operations.addRoot({ path: place.top, options: { crossMounts: false, rules: [], fileBytesMax: 0 } });
+    const { revision } = await rainbow.operations.snapshot({ name: "first", at: { kind: "now" }, pinned: false });
+    const before = recordTree(os, place.top);
+    for (let i = 0; i < 3; i++) {
+      writeFileSync(join(place.root, "changing"), random.bytes(FILE_BYTES));
+      await rainbow.operations.flush({ full: false });
+    }
+    fillByOthers(place.ballast);
+    let freedBytes = 0;
+    for await (const item of rainbow.operations.rebase({ to: { kind: "now" } })) if (item.type === "rebased") freedBytes = item.freedBytes;
+    assert.ok(freedBytes >= 2 * FILE_BYTES, `${freedBytes} bytes came back`);
+    assert.equal(recordDifferences(before, await recordAnswers(rainbow.operations, place.top, revision)), [], "the snapshot is whole");
+    await findNothingWrong(rainbow);
+  } finally {
+    await rainbow.close();
+  }
+});
+
 test.run();

@@ -46,6 +46,7 @@ export function treesWanted(snapshots: readonly { readonly revision: Revision }[
 export async function commitRebase(context: RebaseContext, to: Revision): Promise<boolean> {
   const { machine, signal } = context;
   const { projection, dig } = machine;
+  dig.freeing.makeRoom();
   for (;;) {
     if (to <= projection.window()) return false;
     if (dig.trees.seal(to) === undefined) throw new RainbowError("LIMIT", `there is no tree at r${to}: the window begins at one`, { revision: to });

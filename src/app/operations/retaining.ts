@@ -78,6 +78,7 @@ async function* rebase(context: OperationsContext, to: InstantWords | undefined,
 /** The window begins at a tree. One before the window is not made: it does not move back. */
 async function treeAt({ projection, dig }: OpenedMachine, revision: Revision): Promise<void> {
   if (revision <= projection.window()) return;
+  dig.freeing.makeRoom();
   if ((dig.trees.list().at(-1)?.revision ?? -1) < revision) await projection.buildTree();
   await projection.buildPastTree(revision);
 }
