@@ -7,7 +7,6 @@ namespace {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   rainbow::export_content_calls(env, exports);
-  rainbow::export_direct_writer(env, exports);
   rainbow::export_file_calls(env, exports);
   rainbow::export_name_calls(env, exports);
   rainbow::export_listing_calls(env, exports);

@@ -7,7 +7,6 @@ namespace rainbow {
 
 // Exports nothing where the running Node shows no zstd or no SHA-256.
 void export_content_calls(Napi::Env env, Napi::Object exports);
-void export_direct_writer(Napi::Env env, Napi::Object exports);
 void export_file_calls(Napi::Env env, Napi::Object exports);
 void export_name_calls(Napi::Env env, Napi::Object exports);
 void export_listing_calls(Napi::Env env, Napi::Object exports);

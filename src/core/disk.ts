@@ -8,8 +8,6 @@ export interface DiskFile {
   read(into: Uint8Array, offsetBytes: number): number;
   /** Writes all of `parts`, one after the other, from `offsetBytes` on. Not durable before datasync. */
   write(parts: readonly Uint8Array[], offsetBytes: number): void;
-  /** As write, for bytes that will hardly be read soon: where it can, past the system's page cache. Whole blocks at a block's offset. */
-  writePayload(parts: readonly Uint8Array[], offsetBytes: number): void;
   /** Everything written before the call is durable when it resolves. */
   datasync(): Promise<void>;
   datasyncSync(): void;

@@ -18,7 +18,6 @@ const RESERVE_BLOCKS = 1024;
 const RESERVE_SHARE = 64; // At most this part of a small quota.
 /** Ingest leaves this much of the disk to the control file and to trees, which need room to free anything. */
 const DISK_RESERVE_BYTES = 16 << 20;
-const ZEROS = Buffer.alloc(BLOCK_BYTES);
 const SEQUENCES_PER_LEASE = 1 << 20;
 export const SEQUENCE_KEY = metaKey("sequence");
 
@@ -127,10 +126,10 @@ export class Store {
     });
   }
 
-  /** Writes payload, filled up with zeros to whole blocks, or gives all of `ranges` back and throws. */
+  /** Writes, or gives all of `ranges` back and throws. */
   writeOrRelease(writes: readonly { readonly range: BlockRange; readonly parts: readonly Uint8Array[] }[], ranges: readonly BlockRange[]): void {
     try {
-      for (const { range, parts } of writes) this.file.writePayload(wholeBlocks(parts), range.start * BLOCK_BYTES);
+      for (const { range, parts } of writes) this.file.write(parts, range.start * BLOCK_BYTES);
     } catch (error) {
       for (const range of ranges) this.allocation.release(range);
       throw error;
@@ -167,11 +166,6 @@ export class Store {
       if (!isRainbowError(error)) throw error; // The blocks are free all the same; they only keep their space on the disk.
     }
   }
-}
-
-function wholeBlocks(parts: readonly Uint8Array[]): readonly Uint8Array[] {
-  const rest = parts.reduce((sum, part) => sum + part.length, 0) % BLOCK_BYTES;
-  return rest === 0 ? parts : [...parts, ZEROS.subarray(rest)];
 }
 
 /** Neighbours as one range. */

@@ -47,37 +47,6 @@ cases("more parts than one system call takes are all written", () => {
   file.close();
 });
 
-cases("payload is read as soon as it is written, durable with the next sync, and replaced and cut as other bytes are", async () => {
-  const path = join(temporaryDirectory("disk"), "file");
-  const file = disk.open(path, { create: true });
-  const piece = (value: number): Buffer => Buffer.alloc(MIB, value);
-  for (let i = 0; i < 12; i++) {
-    const parts = [piece(i + 1).subarray(0, 1000), piece(i + 1).subarray(1000)];
-    file.writePayload(parts, i * MIB);
-    for (const part of parts) part.fill(0); // The caller may use its memory again.
-    if (i % 3 !== 0) continue;
-    const into = Buffer.alloc(MIB);
-    assert.is(file.read(into, i * MIB), MIB);
-    assert.equal(into, piece(i + 1));
-  }
-  assert.is(file.sizeBytes(), 12 * MIB);
-  file.writePayload([piece(20)], 0);
-  file.write([Buffer.alloc(10, 30)], MIB);
-  file.writePayload([Buffer.alloc(4096, 40)], 2 * MIB); // Too short for a request of its own.
-  await file.datasync();
-  const expected = Buffer.concat(Array.from({ length: 12 }, (_, i) => piece(i === 0 ? 20 : i + 1)));
-  expected.fill(30, MIB, MIB + 10);
-  expected.fill(40, 2 * MIB, 2 * MIB + 4096);
-  assert.ok(readFileSync(path).equals(expected));
-  file.writePayload([piece(50)], 12 * MIB);
-  file.truncate(MIB);
-  file.writePayload([piece(60)], MIB);
-  file.datasyncSync();
-  file.writePayload([piece(70)], 2 * MIB);
-  file.close();
-  assert.ok(readFileSync(path).equals(Buffer.concat([piece(20), piece(60), piece(70)])));
-});
-
 cases("a hole reads as zeros and gives its space back", () => {
   const file = disk.open(join(temporaryDirectory("disk"), "file"), { create: true });
   file.write([Buffer.alloc(4 * MIB, 1)], 0);
@@ -147,7 +116,6 @@ cases("a full disk is DISK_FULL, loses nothing that was written, and works again
   refuses("DISK_FULL", () => {
     for (let at = 0; at < 64 * MIB; at += MIB) big.write([Buffer.alloc(MIB, 8)], at);
   });
-  refuses("DISK_FULL", () => big.writePayload([Buffer.alloc(16 * MIB, 8)], 64 * MIB));
   refuses("DISK_FULL", () => {
     for (let i = 0; i < 10_000; i++) disk.makeDirectory(join(filesystem.path, `fill/${i}`));
   });

@@ -7,12 +7,9 @@
 
 #include <cstring>
 #include <string>
-#include <thread>
 
 #include "check.hh"
 #include "os/attributes.hh"
-#include "os/chunks.hh"
-#include "os/direct.hh"
 #include "os/files.hh"
 #include "os/listing.hh"
 #include "os/names.hh"
@@ -120,48 +117,6 @@ void hold_and_watch(const std::string& folder) {
   close(held);
 }
 
-void write_past_the_cache(const std::string& folder) {
-  const std::string path = folder + "/payload";
-  const PathAt at(path.c_str(), path.size());
-  const int plain = rainbow::open_write(at.directory(), at.path(), true, false);
-  CHECK(plain >= 0);
-  CHECK(rainbow::open_direct((folder + "/missing").c_str(), plain) == -ENOENT);
-  const int direct = rainbow::open_direct(path.c_str(), plain);
-  if (direct < 0) {  // The filesystem has no such writes.
-    close(plain);
-    return;
-  }
-  constexpr size_t kBytes = 1 << 16;
-  {
-    rainbow::DirectWrites writes(direct, plain);
-    std::vector<std::thread> threads;
-    for (int64_t i = 0; i < 32; ++i) {
-      uint8_t* buffer = writes.begin(kBytes);
-      CHECK(buffer != nullptr);
-      memset(buffer, static_cast<int>(i), kBytes);
-      threads.emplace_back([&writes, buffer, i] { CHECK(writes.carry_out(buffer, kBytes, i * kBytes) == 0); });
-    }
-    CHECK(writes.wait() == 0);
-    for (auto& thread : threads) thread.join();
-    writes.give_up(writes.begin(4 << 20), 4 << 20);
-    const int readable = rainbow::open_read(at.directory(), at.path());
-    std::vector<uint8_t> found(32 * kBytes);
-    CHECK(rainbow::read_at(readable, found.data(), found.size(), 0) == static_cast<int64_t>(found.size()));
-    for (size_t i = 0; i < found.size(); ++i) CHECK(found[i] == i / kBytes);
-    close(readable);
-    CHECK(writes.carry_out(writes.begin(kBytes), kBytes, -4096) < 0);  // A failure stays.
-    CHECK(writes.wait() < 0);
-  }
-  close(plain);
-}
-
-// This program has neither zstd nor SHA-256, which are Node's: packing fails, and says so.
-void packing_needs_the_libraries() {
-  uint8_t bytes[64] = {1}, into[64], hash[32];
-  rainbow::PackedChunk packed;
-  CHECK(!rainbow::pack_chunk(bytes, 32, bytes, sizeof bytes, 1, into, hash, &packed));
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -170,8 +125,6 @@ int main(int argc, char** argv) {
   list_and_read(argv[1]);
   walk_deep(argv[1]);
   hold_and_watch(argv[1]);
-  write_past_the_cache(argv[1]);
-  packing_needs_the_libraries();
   CHECK(open_descriptors() == before);
   return 0;
 }

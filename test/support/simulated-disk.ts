@@ -142,7 +142,6 @@ export class SimulatedDisk {
       path,
       read: (into, offset) => Math.max(0, file.view.copy(into, 0, offset, Math.min(file.length, offset + into.length))),
       write: (parts, offset) => write(Buffer.concat(parts), offset),
-      writePayload: (parts, offset) => write(Buffer.concat(parts), offset),
       datasync: async () => {
         const id = this.nextId;
         await world.pause("sync");

@@ -23,14 +23,6 @@ export interface AddonZstdDecoder {
   decode(from: Uint8Array, into: Uint8Array, counts: Uint32Array): Status;
 }
 
-export interface AddonDirectWriter {
-  /** `byteCount` and `offsetBytes` are multiples of 4,096. */
-  write(parts: readonly Uint8Array[], byteCount: number, offsetBytes: number): Promise<Status> | Status;
-  /** Waits for the writes under way; the first failure of any so far, else 0. */
-  wait(): Status;
-  close(): void;
-}
-
 export interface Addon {
   lstat(path: ByteString, record: Buffer): Status;
   fstat(fd: number, record: Buffer): Status;
@@ -72,9 +64,6 @@ export interface Addon {
   xxh3Finish(state: Uint8Array, into: Uint8Array): Status;
   /** A zstd stream; absent where the running Node shows no zstd. */
   readonly ZstdDecoder?: new () => AddonZstdDecoder;
-
-  openDirect(path: ByteString, fd: number): Status;
-  readonly DirectWriter: new (directFd: number, plainFd: number) => AddonDirectWriter;
   openWatch(): Status;
   readonly Watcher: new (fd: number) => AddonWatcher;
 }

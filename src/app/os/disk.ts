@@ -7,16 +7,12 @@ import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
 import type { Disk, DiskFile, Os } from "../../core/index.ts";
 import { OsError, RainbowError } from "../../core/index.ts";
-import { loadAddon } from "./addon.ts";
-import { DirectWrites, lengthOf } from "./direct-writes.ts";
 
 const fdatasync = promisify(fs.fdatasync);
 const FULL_CODES: readonly string[] = ["ENOSPC", "EDQUOT"];
 
-type DiskOs = Pick<Os, "punchHole"> & Partial<Pick<Os, "source">>;
-
 /** The real disk of this machine. */
-export function openDisk(os: DiskOs): Disk {
+export function openDisk(os: Pick<Os, "punchHole">): Disk {
   return {
     open: (path, options) => attempt("open", path, () => new NodeDiskFile(os, path, openFile(path, options))),
     exists: (path) => attempt("stat", path, () => fs.statSync(path, { throwIfNoEntry: false }) !== undefined),
@@ -42,21 +38,18 @@ export function openDisk(os: DiskOs): Disk {
 
 class NodeDiskFile implements DiskFile {
   readonly path: string;
-  readonly #os: DiskOs;
+  readonly #os: Pick<Os, "punchHole">;
   readonly #fd: number;
   /** After a failed sync the kernel forgets which pages were not written, and a second sync would lie: nothing is written any more. */
   #failedSync: unknown = undefined;
-  #direct: DirectWrites | undefined;
-  #isDirectTried = false;
 
-  constructor(os: DiskOs, path: string, fd: number) {
+  constructor(os: Pick<Os, "punchHole">, path: string, fd: number) {
     this.#os = os;
     this.path = path;
     this.#fd = fd;
   }
 
   read(into: Uint8Array, offsetBytes: number): number {
-    this.#direct?.settle(offsetBytes, offsetBytes + into.length);
     return attempt("read", this.path, () => {
       let done = 0;
       while (done < into.length) {
@@ -70,7 +63,6 @@ class NodeDiskFile implements DiskFile {
 
   write(parts: readonly Uint8Array[], offsetBytes: number): void {
     this.#refuseAfterFailedSync();
-    if (this.#direct !== undefined) this.#direct.settle(offsetBytes, offsetBytes + lengthOf(parts));
     attempt("write", this.path, () => {
       let rest = parts.filter((part) => part.length > 0);
       let at = offsetBytes;
@@ -82,16 +74,9 @@ class NodeDiskFile implements DiskFile {
     });
   }
 
-  writePayload(parts: readonly Uint8Array[], offsetBytes: number): void {
-    this.#refuseAfterFailedSync();
-    const isWritten = attempt("write", this.path, () => this.#directWrites()?.write(parts, offsetBytes) ?? false);
-    if (!isWritten) this.write(parts, offsetBytes);
-  }
-
   async datasync(): Promise<void> {
     this.#refuseAfterFailedSync();
     try {
-      await this.#direct?.ended();
       await fdatasync(this.#fd);
     } catch (error) {
       throw this.#syncFailure(error);
@@ -101,7 +86,6 @@ class NodeDiskFile implements DiskFile {
   datasyncSync(): void {
     this.#refuseAfterFailedSync();
     try {
-      this.#direct?.endedNow();
       fs.fdatasyncSync(this.#fd);
     } catch (error) {
       throw this.#syncFailure(error);
@@ -110,7 +94,6 @@ class NodeDiskFile implements DiskFile {
 
   punchHole(offsetBytes: number, lengthBytes: number): boolean {
     this.#refuseAfterFailedSync();
-    this.#direct?.settle(offsetBytes, offsetBytes + lengthBytes);
     return attempt("punch hole", this.path, () => this.#os.punchHole(this.#fd, offsetBytes, lengthBytes));
   }
 
@@ -124,22 +107,11 @@ class NodeDiskFile implements DiskFile {
 
   truncate(sizeBytes: number): void {
     this.#refuseAfterFailedSync();
-    this.#direct?.settle(0, Number.POSITIVE_INFINITY);
     attempt("truncate", this.path, () => fs.ftruncateSync(this.#fd, sizeBytes));
   }
 
   close(): void {
-    this.#direct?.close();
     attempt("close", this.path, () => fs.closeSync(this.#fd));
-  }
-
-  /** Opened with the first payload: most files have none. */
-  #directWrites(): DirectWrites | undefined {
-    if (this.#isDirectTried) return this.#direct;
-    this.#isDirectTried = true;
-    const addon = this.#os.source === "native" ? loadAddon() : "";
-    if (typeof addon !== "string") this.#direct = DirectWrites.open(addon, this.path, this.#fd);
-    return this.#direct;
   }
 
   #syncFailure(error: unknown): unknown {
