@@ -96,6 +96,10 @@ export class Burst {
     const { nodes, directories, dirt } = this.site;
     const { parent, name, record } = arrival;
     const known = arrival.device === undefined ? nodes.known(nodes.filesystemOf(parent), record) : undefined;
+    if (!nodes.isAlive(parent)) {
+      for (const each of known?.names ?? []) dirt.mark(each.parent, each.name); // Its directory was replaced in this burst, and turns up anew.
+      return true;
+    }
     if (known === undefined || !this.isBelievable(known.names, record)) {
       this.makeRoom(arrival, undefined);
       this.named.created.push(arrival);

@@ -309,6 +309,7 @@ export class Scanner {
 
   private async take(arrival: Arrival, action: () => void): Promise<void> {
     const { batches, dirt, leftOut, nodes } = this.site;
+    if (!nodes.isAlive(arrival.parent)) return; // Its directory was replaced by another name of the same burst.
     try {
       action();
     } catch (error) {
