@@ -25,6 +25,8 @@ export interface Root {
   lastReconcileUs: TimeUs | undefined;
   isMissing: boolean;
   isScanning: boolean;
+  /** The rules changed: the next walk looks at every entry, also where nothing changed. */
+  areRulesNew: boolean;
   nodeCount: number;
   bytes: number;
   /** The device last seen, for this process only. */
@@ -93,6 +95,7 @@ export class Roots {
 
   setOptions(root: Root, options: RootOptions): void {
     root.options = options;
+    root.areRulesNew = true;
     root.exclusions = this.exclusionsOf(root.path, options);
     this.keep(root);
   }
@@ -165,6 +168,7 @@ export class Roots {
       lastReconcileUs: kept.lastReconcileUs === 0 ? undefined : kept.lastReconcileUs,
       isMissing: false,
       isScanning: false,
+      areRulesNew: false,
       nodeCount: 0,
       bytes: 0,
       device: -1,

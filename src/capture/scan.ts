@@ -44,6 +44,7 @@ interface Listed {
   readonly root: Root;
   readonly path: ByteString;
   readonly origin: Origin;
+  readonly hasNewRules: boolean;
 }
 
 const MISPLACED_TRIES_MAX = 64;
@@ -153,8 +154,8 @@ export class Scanner {
     return true;
   }
 
-  /** Lists a directory and settles what differs; `onDirectory` is told of every sub-directory that is captured. */
-  async directory(directory: NodeId, origin: Origin, onDirectory: (node: NodeId) => void): Promise<void> {
+  /** Lists a directory and settles what differs, or, with new rules, every entry; `onDirectory` is told of every sub-directory that is captured. */
+  async directory(directory: NodeId, origin: Origin, onDirectory: (node: NodeId) => void, hasNewRules = false): Promise<void> {
     const { nodes, roots, watches, directories, os } = this.site;
     const location = nodes.location(directory);
     const root = location === undefined ? undefined : roots.get(location.root);
@@ -171,13 +172,18 @@ export class Scanner {
       return this.cannotList(directory, path, root, error);
     }
     const foreign = normalise(listing, this.deviceOf(directory, root));
-    if (foreign.size === 0 && nodes.closed(directory) === "none" && directories.isUnchanged(directory, listing, (_, node) => onDirectory(node))) {
+    if (
+      !hasNewRules &&
+      foreign.size === 0 &&
+      nodes.closed(directory) === "none" &&
+      directories.isUnchanged(directory, listing, (_, node) => onDirectory(node))
+    ) {
       if (isNewWatch && !this.looker.isInPlace(directory, path)) return this.misplace(directory, () => this.site.dirt.markWhole(directory));
       return this.listed(directory, root, path, isNewWatch);
     }
     if (!this.looker.isInPlace(directory, path)) return this.misplace(directory, () => this.site.dirt.markWhole(directory));
     this.listed(directory, root, path, isNewWatch);
-    await this.differences({ directory, root, path, origin }, listing, foreign);
+    await this.differences({ directory, root, path, origin, hasNewRules }, listing, foreign);
     for (const segment of directories.segments(directory))
       for (let i = 0; i < segment.count; i++) {
         const node = segment.nodes[i] as NodeId;
@@ -197,11 +203,7 @@ export class Scanner {
       const root = location === undefined ? undefined : roots.get(location.root);
       if (location === undefined || root === undefined || root.isMissing) continue;
       const looks = this.looker.names(parent, new Map([[name, false]]), root.device);
-      if (!Array.isArray(looks)) {
-        dirt.mark(parent, name);
-        continue;
-      }
-      if (looks[0]?.record !== undefined || looks.length === 0) {
+      if (!Array.isArray(looks) || looks.length === 0 || looks[0]?.record !== undefined) {
         dirt.mark(parent, name);
         continue;
       }
@@ -219,12 +221,12 @@ export class Scanner {
 
   /** Takes part of a listing that differs from the memory, as looks, burst by burst. */
   private async differences(at: Listed, listing: Buffer, foreign: Map<number, number>): Promise<void> {
-    const { directory, root, path, origin } = at;
+    const { directory, root, path, origin, hasNewRules } = at;
     denormalise(listing);
     const isTagged = this.hasTag(path, listing);
     if (!isTagged && this.site.nodes.closed(directory) === "cachedir-tag") this.site.leftOut.remove(root.node, path);
     this.setClosed(directory, isTagged ? "cachedir-tag" : "none");
-    const { present, absent } = this.compare(directory, listing);
+    const { present, absent } = this.compare(directory, listing, hasNewRules);
     const wanted = isTagged ? present.filter((index) => listingName(listing, index) === TAG_NAME) : present;
     if (isTagged) this.closeTagged(directory, root, path);
     const { burstNames } = this.site.limits;
@@ -249,8 +251,8 @@ export class Scanner {
     }
   }
 
-  /** The entries that differ, by index of the listing, and the names that the listing lacks. */
-  private compare(directory: NodeId, listing: Buffer): { readonly present: number[]; readonly absent: ByteString[] } {
+  /** The entries that differ (or all), by index of the listing, and the names that the listing lacks. */
+  private compare(directory: NodeId, listing: Buffer, isAll: boolean): { readonly present: number[]; readonly absent: ByteString[] } {
     const present: number[] = [];
     const absent: ByteString[] = [];
     const count = listingCount(listing);
@@ -268,7 +270,7 @@ export class Scanner {
           absent.push(name);
           continue;
         }
-        if (listingErrno(listing, index) === 0 && !isSameRecord(segment.record(i), listedRecord(listing, index))) present.push(index);
+        if (listingErrno(listing, index) === 0 && (isAll || !isSameRecord(segment.record(i), listedRecord(listing, index)))) present.push(index);
         index += 1;
       }
     }

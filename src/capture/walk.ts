@@ -22,6 +22,7 @@ export class Walk {
   private readonly stack: NodeId[];
   private readonly changedBefore: number;
   private readonly readBefore: number;
+  private readonly hasNewRules: boolean;
 
   constructor(site: Site, scanner: Scanner, root: Root, request: WalkRequest) {
     this.site = site;
@@ -30,6 +31,8 @@ export class Walk {
     this.request = request;
     this.isFirst = !root.isFirstScanDone;
     this.stack = [root.node];
+    this.hasNewRules = root.areRulesNew;
+    root.areRulesNew = false;
     this.changedBefore = scanner.changedCount;
     this.readBefore = scanner.files.readBytes;
   }
@@ -47,7 +50,7 @@ export class Walk {
       if (directory === undefined) return false;
       this.doneNodes += 1;
       const below: NodeId[] = [];
-      await this.scanner.directory(directory, "walk", (node) => below.push(node));
+      await this.scanner.directory(directory, "walk", (node) => below.push(node), this.hasNewRules);
       for (let node = below.pop(); node !== undefined; node = below.pop()) this.stack.push(node);
     } while (clock.monotonicUs() < endUs && this.scanner.files.passCount < limits.passesMax);
     return true;

@@ -270,6 +270,25 @@ test("an unmounted root is a gap, and a mount below a root is left out and liste
   }
 });
 
+test("new rules reach what was captured before and did not change, and what they let in again", async () => {
+  const rig = new CaptureRig();
+  fs.mkdirSync(join(rig.rootPath, "deep/er"), { recursive: true });
+  for (const name of ["a.log", "b.tmp", "c"]) fs.writeFileSync(join(rig.rootPath, "deep/er", name), name);
+  await rig.start();
+  const names = (): string[] => [...(rig.replica.find(rig.root, ["deep", "er"].map(byteStringOfText))?.children.keys() ?? [])].sort();
+  for (const [rules, expected] of [
+    [["*.log"], ["b.tmp", "c"]],
+    [["*.tmp"], ["a.log", "c"]],
+    [[], ["a.log", "b.tmp", "c"]],
+    [["er/"], []],
+  ] as const) {
+    await rig.protect({ crossMounts: false, rules, fileBytesMax: 0 });
+    await rig.flush();
+    assert.equal(names(), expected, `with the rules ${rules.join()}`);
+  }
+  await rig.stop();
+});
+
 test("caches, rules, large files and Rainbow's own data are left out, and each is told why", async () => {
   const rig = new CaptureRig();
   const root = rig.rootPath;
