@@ -181,6 +181,98 @@ export interface RootOptions {
   readonly fileBytesMax: number;
 }
 
+/** A digest of a file's content. */
+export interface ContentDigest {
+  /** As rsync names it: "xxh128", "md5" … */
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+/** Where an object store keeps the content of a mirrored file. */
+export interface StoredObject {
+  /** "": the key that the file's path has by rule. */
+  readonly key: ByteString;
+  /** "" where the store keeps no versions: the object is what it is now. */
+  readonly version: string;
+  /** What the store calls this content; "" where it calls it nothing. Another one means that it was replaced. */
+  readonly etag: string;
+}
+/**
+ * A mirror has this under that name from here on: a file whose object is durable, a directory or a special file. A node of the same
+ * kind that is there becomes this; any other loses the name. Every name of a hard-linked file is a file of its own, with its own object.
+ */
+export interface FileArrived {
+  readonly type: "FileArrived";
+  readonly node: NodeId;
+  readonly parent: NodeId;
+  readonly name: ByteString;
+  readonly kind: Exclude<NodeKind, "symlink">;
+  readonly mode: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanos: number;
+  readonly sizeBytes: number;
+  /** Device number (major × 2^20 + minor), else 0. */
+  readonly rdev: number;
+  readonly digest: ContentDigest | undefined;
+  readonly object: StoredObject | undefined;
+}
+/** As FileArrived, for a symlink. */
+export interface LinkArrived {
+  readonly type: "LinkArrived";
+  readonly node: NodeId;
+  readonly parent: NodeId;
+  readonly name: ByteString;
+  readonly linkTarget: ByteString;
+  readonly mode: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanos: number;
+  readonly object: StoredObject | undefined;
+}
+/** Why a mirror has a name no more: it is gone upstream; somebody asked that it be fetched anew; its object was found to be missing. */
+export type WithdrawalReason = "gone" | "forgotten" | "lost";
+/** A name went from a mirror, after its object where that goes too. A directory takes its descendants along. */
+export interface FileWithdrawn {
+  readonly type: "FileWithdrawn";
+  readonly node: NodeId;
+  readonly parent: NodeId;
+  readonly name: ByteString;
+  readonly reason: WithdrawalReason;
+}
+export interface SyncStarted {
+  readonly type: "SyncStarted";
+  /** What asked for it, for people: "schedule", "trigger", "command". */
+  readonly cause: string;
+}
+export interface SyncFinished {
+  readonly type: "SyncFinished";
+  /** What upstream has. */
+  readonly entryCount: number;
+  readonly totalBytes: number;
+  /** What this sync recorded. */
+  readonly arrivedCount: number;
+  readonly touchedCount: number;
+  readonly withdrawnCount: number;
+  /** Names that are gone upstream and not yet here. */
+  readonly queuedCount: number;
+  /** Content that came over the wire, and content that was there already. */
+  readonly fetchedBytes: number;
+  readonly reusedBytes: number;
+  /** On the wire, all in all. */
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  /** Of the rsync server: 1 something could not be read, 2 something vanished, 4 a limit. */
+  readonly ioError: number;
+  /** Why nothing was deleted, for people; "" where deletes were not held. */
+  readonly heldBecause: string;
+  /** The file that caused it; "" where none did. */
+  readonly heldBy: ByteString;
+}
+export interface SyncFailed {
+  readonly type: "SyncFailed";
+  /** Of the closed table of errors. */
+  readonly code: string;
+  readonly message: string;
+}
+
 export type Change =
   | NodeCreated
   | NodeLinked

@@ -20,6 +20,21 @@ export type {
   StreamSpan,
   TreeLimits,
 } from "./dig-tree/index.ts";
+export type {
+  AttributesFact,
+  Deletions,
+  FileEntry,
+  FileList,
+  LateAttributes,
+  LateFile,
+  MirrorFact,
+  MirrorFiles,
+  Placed,
+  QueuedDeletion,
+  RememberedSums,
+  Sums,
+  SumsOf,
+} from "./file-list/index.ts";
 export { deletionsBelow, logOfPath } from "./history/index.ts";
 export type { Deletion, HistoryOwner, Version } from "./history/index.ts";
 export { resolvePath } from "./resolve-path.ts";

@@ -1,0 +1,77 @@
+/**
+ * What a mirror remembers beside its facts. All of it may be lost: deletions are found again by the next sync, files without sums are
+ * fetched whole, and the tree says which attributes may be older in the store.
+ */
+import type { ByteString, Revision, TimeUs } from "../../core/index.ts";
+import type { FileEntry, FileList } from "./file-list.ts";
+
+export interface QueuedDeletion {
+  readonly path: ByteString;
+  readonly dueUs: TimeUs;
+}
+
+/** Names that are gone upstream and not yet here. Durable when a call resolves. Worked off in the order: object, fact, `done`. */
+export interface Deletions {
+  /** How many are queued. */
+  readonly count: number;
+  /** One that is queued already keeps its time. */
+  add(paths: readonly ByteString[], dueUs: TimeUs): Promise<void>;
+  /** Of these paths those that are queued. */
+  queued(paths: readonly ByteString[]): ByteString[];
+  /** Those whose time has come, the earliest first; of one time, what lies deeper first, so that directories go after their content. */
+  due(nowUs: TimeUs, countMax: number): QueuedDeletion[];
+  /** They are carried out, or are there again upstream. Paths that are not queued are passed over. */
+  done(paths: readonly ByteString[]): Promise<void>;
+}
+
+/** Block sums of a stored file, for a session with this digest and seed. Strong sums that were made for a seed are good for no other. */
+export interface RememberedSums {
+  /** As rsync names it. */
+  readonly digest: string;
+  readonly seed: number;
+  readonly blockBytes: number;
+  /** Of the last block, where it is shorter; else 0. */
+  readonly remainderBytes: number;
+  readonly strongBytes: number;
+  readonly blockCount: number;
+  /** For each block the weak sum (u32, little-endian) and the strong one. */
+  readonly sums: Buffer;
+  /** Where each block begins in the file, ascending; undefined where they lie side by side from 0 on. */
+  readonly offsets: readonly number[] | undefined;
+}
+
+/** A stored file and its sums. */
+export interface SumsOf {
+  readonly entry: FileEntry;
+  readonly sums: RememberedSums;
+}
+
+/**
+ * Sums speak for what lies in the store now. So they must go before the object changes: call `forget`, then replace the object, then
+ * record the fact (which forgets once more), then `remember`. A crash in between leaves a file without sums, never with wrong ones.
+ */
+export interface Sums {
+  /** Durable with the next `flush`; a crash before it forgets them. Only of files that are recorded. */
+  remember(path: ByteString, file: Pick<FileEntry, "sizeBytes" | "mtimeSeconds" | "mtimeNanos">, sums: RememberedSums): void;
+  /** undefined where there are none. */
+  of(entry: Pick<FileEntry, "path" | "sizeBytes">): RememberedSums | undefined;
+  /** A file of `list` with remembered sums that has this size, time and last part of its path, whatever its folder. */
+  alike(list: Pick<FileList, "entry">, file: Pick<FileEntry, "path" | "sizeBytes" | "mtimeSeconds" | "mtimeNanos">): SumsOf | undefined;
+  /** Durable when it resolves. */
+  forget(paths: readonly ByteString[]): Promise<void>;
+  flush(): Promise<void>;
+}
+
+/** A file whose object still carries older attributes than the list, since the fact at `revision`. */
+export interface LateFile {
+  readonly path: ByteString;
+  readonly revision: Revision;
+}
+
+/** Files of which AttributesSet was recorded last, after their object was stored. */
+export interface LateAttributes {
+  /** Some of them, in the order of their paths, from behind `after` on ("": from the first on). */
+  some(after: ByteString, countMax: number): LateFile[];
+  /** Their attributes of that revision were written; a file of which others were recorded since stays. */
+  done(files: readonly LateFile[]): Promise<void>;
+}

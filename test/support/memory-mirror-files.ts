@@ -1,0 +1,204 @@
+/** The file list of a mirror, plainly: a map of paths, copied for each list. What tests of the sync engine run on. */
+import { RainbowError } from "../../src/core/index.ts";
+import type { ByteString, NodeId, Revision, TimeUs } from "../../src/core/index.ts";
+import type {
+  AttributesFact,
+  Deletions,
+  FileEntry,
+  FileList,
+  LateAttributes,
+  LateFile,
+  MirrorFact,
+  MirrorFiles,
+  QueuedDeletion,
+  RememberedSums,
+  Sums,
+  SumsOf,
+} from "../../src/projections/index.ts";
+
+type Entries = ReadonlyMap<ByteString, FileEntry>;
+const ROOT = "." as ByteString;
+
+const parentOf = (path: ByteString): ByteString => {
+  const slash = path.lastIndexOf("/");
+  return slash === -1 ? ROOT : (path.slice(0, slash) as ByteString);
+};
+const nameOf = (path: ByteString): ByteString => path.slice(path.lastIndexOf("/") + 1) as ByteString;
+const depthOf = (path: ByteString): number => path.split("/").length;
+const isBelow = (path: ByteString, directory: ByteString): boolean => path !== ROOT && (directory === ROOT || path.startsWith(`${directory}/`));
+
+export class MemoryMirrorFiles implements MirrorFiles {
+  /** Everything that was recorded, in order. */
+  readonly facts: MirrorFact[] = [];
+  /** So many calls of `record` fail from here on. */
+  failures = 0;
+  readonly deletions = new MemoryDeletions();
+  readonly sums = new MemorySums();
+  readonly lateAttributes = new MemoryLateAttributes();
+  private readonly entries = new Map<ByteString, FileEntry>();
+  private lastNode = 0;
+
+  list(): Promise<FileList> {
+    return Promise.resolve(listOf(new Map(this.entries), (this.facts.length - 1) as Revision));
+  }
+
+  async record(facts: readonly MirrorFact[]): Promise<Revision> {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.failures > 0) {
+      this.failures -= 1;
+      throw new RainbowError("STORE_UNREACHABLE", "the event store is away");
+    }
+    for (const fact of facts) this.apply(fact);
+    return (this.facts.length - 1) as Revision;
+  }
+
+  private apply(fact: MirrorFact): void {
+    if (fact.type === "AttributesSet") return this.setAttributes(fact);
+    if (fact.type === "FileWithdrawn") {
+      if (!this.entries.has(fact.path)) return;
+      this.facts.push(fact);
+      return this.remove(fact.path);
+    }
+    if (fact.type !== "FileArrived" && fact.type !== "LinkArrived") return void this.facts.push(fact);
+    this.makeParents(fact.path);
+    this.facts.push(fact);
+    const isLink = fact.type === "LinkArrived";
+    const kind = isLink ? "symlink" : fact.kind;
+    const before = this.entries.get(fact.path);
+    if (before !== undefined && before.kind !== kind) this.remove(fact.path);
+    const { path, mode, mtimeSeconds, mtimeNanos, object } = fact;
+    const common = { node: before?.kind === kind ? before.node : this.newNode(), path, kind, mode, mtimeSeconds, mtimeNanos, object } as const;
+    const rest = isLink
+      ? { sizeBytes: 0, linkTarget: fact.linkTarget, rdev: 0, digest: undefined }
+      : { sizeBytes: kind === "file" ? fact.sizeBytes : 0, linkTarget: "" as ByteString, rdev: fact.rdev, digest: fact.digest };
+    this.entries.set(path, { ...common, ...rest });
+    this.sums.byPath.delete(path);
+    this.lateAttributes.files.delete(path);
+  }
+
+  private setAttributes(fact: AttributesFact): void {
+    const before = this.entries.get(fact.path);
+    if (before === undefined) return;
+    this.facts.push(fact);
+    const { mode, mtimeSeconds, mtimeNanos } = fact;
+    this.entries.set(fact.path, { ...before, mode, mtimeSeconds, mtimeNanos });
+    if (before.object !== undefined) this.lateAttributes.files.set(fact.path, (this.facts.length - 1) as Revision);
+  }
+
+  private makeParents(path: ByteString): void {
+    if (path === ROOT) return;
+    const parent = parentOf(path);
+    if (this.entries.get(parent)?.kind === "directory") return;
+    this.apply({
+      type: "FileArrived",
+      path: parent,
+      kind: "directory",
+      mode: 0o755,
+      mtimeSeconds: 0,
+      mtimeNanos: 0,
+      sizeBytes: 0,
+      rdev: 0,
+      digest: undefined,
+      object: undefined,
+    });
+  }
+
+  private remove(path: ByteString): void {
+    for (const each of this.entries.keys()) {
+      if (each !== path && !isBelow(each, path)) continue;
+      this.entries.delete(each);
+      this.sums.byPath.delete(each);
+      this.lateAttributes.files.delete(each);
+    }
+  }
+
+  private newNode(): NodeId {
+    return (this.lastNode += 1) as NodeId;
+  }
+}
+
+function listOf(entries: Entries, revision: Revision): FileList {
+  return {
+    revision,
+    entry: (path) => entries.get(path),
+    *children(path) {
+      const names = [...entries.keys()].filter((each) => each !== ROOT && parentOf(each) === path);
+      for (const each of names.sort()) yield entries.get(each)!;
+    },
+    close: () => undefined,
+  };
+}
+
+class MemoryDeletions implements Deletions {
+  private readonly times = new Map<ByteString, TimeUs>();
+
+  get count(): number {
+    return this.times.size;
+  }
+
+  add(paths: readonly ByteString[], dueUs: TimeUs): Promise<void> {
+    for (const path of paths) if (!this.times.has(path)) this.times.set(path, dueUs);
+    return Promise.resolve();
+  }
+
+  queued(paths: readonly ByteString[]): ByteString[] {
+    return paths.filter((path) => this.times.has(path));
+  }
+
+  due(nowUs: TimeUs, countMax: number): QueuedDeletion[] {
+    const all = [...this.times].map(([path, dueUs]) => ({ path, dueUs })).filter(({ dueUs }) => dueUs <= nowUs);
+    return all.sort((a, b) => a.dueUs - b.dueUs || depthOf(b.path) - depthOf(a.path)).slice(0, countMax);
+  }
+
+  done(paths: readonly ByteString[]): Promise<void> {
+    for (const path of paths) this.times.delete(path);
+    return Promise.resolve();
+  }
+}
+
+type Stamp = Pick<FileEntry, "sizeBytes" | "mtimeSeconds" | "mtimeNanos">;
+const isSameStamp = (a: Stamp, b: Stamp): boolean => a.sizeBytes === b.sizeBytes && a.mtimeSeconds === b.mtimeSeconds && a.mtimeNanos === b.mtimeNanos;
+
+class MemorySums implements Sums {
+  readonly byPath = new Map<ByteString, { readonly stamp: Stamp; readonly sums: RememberedSums }>();
+
+  remember(path: ByteString, stamp: Stamp, sums: RememberedSums): void {
+    this.byPath.set(path, { stamp, sums });
+  }
+
+  of({ path, sizeBytes }: Pick<FileEntry, "path" | "sizeBytes">): RememberedSums | undefined {
+    const found = this.byPath.get(path);
+    return found?.stamp.sizeBytes === sizeBytes ? found.sums : undefined;
+  }
+
+  alike(list: Pick<FileList, "entry">, file: Stamp & { readonly path: ByteString }): SumsOf | undefined {
+    for (const [path, { sums }] of this.byPath) {
+      const entry = nameOf(path) === nameOf(file.path) ? list.entry(path) : undefined;
+      if (entry?.kind === "file" && isSameStamp(entry, file)) return { entry, sums };
+    }
+    return undefined;
+  }
+
+  forget(paths: readonly ByteString[]): Promise<void> {
+    for (const path of paths) this.byPath.delete(path);
+    return Promise.resolve();
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+class MemoryLateAttributes implements LateAttributes {
+  readonly files = new Map<ByteString, Revision>();
+
+  some(after: ByteString, countMax: number): LateFile[] {
+    const paths = [...this.files.keys()].filter((path) => path > after).sort();
+    return paths.slice(0, countMax).map((path) => ({ path, revision: this.files.get(path)! }));
+  }
+
+  done(files: readonly LateFile[]): Promise<void> {
+    for (const { path, revision } of files) if (this.files.get(path) === revision) this.files.delete(path);
+    return Promise.resolve();
+  }
+}
