@@ -1,0 +1,303 @@
+/** The ObjectStore over a plain tree of files. */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { closeSync, constants, openSync } from "node:fs";
+import { assert, bytesOf, displayOf, listingCount, listingName, RainbowError } from "../../core/index.ts";
+import type { ByteString, Os, Random } from "../../core/index.ts";
+import { TOP_KEY } from "../object-store.ts";
+import type {
+  FailedDeletion,
+  ListOptions,
+  NewObject,
+  NewUpload,
+  ObjectMetadata,
+  ObjectName,
+  ObjectPlace,
+  ObjectStore,
+  ReadOptions,
+  StoredObject,
+  Upload,
+} from "../object-store.ts";
+import { breathe, openContent, pieces } from "./content.ts";
+import { attempt, changed, failureOf, isAbsence, isCode, refused } from "./failures.ts";
+import { storedObject, walk } from "./listing.ts";
+import { PARTIAL_DIRECTORY, placeOf, requireKind, Tree } from "./tree.ts";
+import { DirectoryUpload } from "./upload.ts";
+
+const WHOLE_BYTES_MAX = 1 << 20; // Written in one call without a pause for others: a few milliseconds at most.
+const PAGE_ENTRIES = 1000;
+const TOKEN = /^[0-9a-f]{32}$/;
+
+export interface DirectoryStoreOptions {
+  /** An existing directory, absolute; it may be a symlink to one. */
+  readonly path: ByteString;
+  readonly os: Os;
+  readonly random: Random;
+}
+
+export function openDirectoryStore(options: DirectoryStoreOptions): ObjectStore {
+  const { path, os } = options;
+  const stat = attempt(path, () => os.lstat(`${path}/.` as ByteString));
+  if (stat.kind !== "directory") throw refused(path, "is no directory");
+  return new DirectoryStore(options);
+}
+
+class DirectoryStore implements ObjectStore {
+  readonly address: string;
+  readonly features = { keepsVersions: false, isTree: true };
+  readonly wholeBytesMax = WHOLE_BYTES_MAX;
+  readonly #tree: Tree;
+  readonly #random: Random;
+  readonly #partialDirectory: ByteString;
+  /** Whole objects are written one after the other, so that one name of this store's own does for all. */
+  readonly #wholePartial: ByteString;
+  #isUnsettled = false;
+
+  constructor({ path, os, random }: DirectoryStoreOptions) {
+    this.address = displayOf(path);
+    this.#tree = new Tree(os, path);
+    this.#random = random;
+    this.#partialDirectory = `${path}/${PARTIAL_DIRECTORY}` as ByteString;
+    this.#wholePartial = this.#partialOf(this.#newToken());
+  }
+
+  #newToken(): string {
+    return this.#random.bytes(16).toString("hex");
+  }
+
+  #partialOf(token: string): ByteString {
+    assert(TOKEN.test(token), "a token is 32 hexadecimal digits");
+    return `${this.#partialDirectory}/${token}` as ByteString;
+  }
+
+  async put(objects: readonly NewObject[]): Promise<ObjectPlace[]> {
+    this.#tree.forget();
+    this.#isUnsettled = true;
+    return objects.map((object) => attempt(this.#tree.pathOf(object.key), () => this.#putOne(object)));
+  }
+
+  #putOne({ key, metadata, bytes }: NewObject): ObjectPlace {
+    const { os } = this.#tree;
+    const path = this.#tree.pathOf(key);
+    if (metadata.kind === "directory") {
+      this.#tree.publishDirectory(key, metadata.mode);
+      os.setTimes(path, metadata.mtimeSeconds, metadata.mtimeNanos);
+      return placeOf(os.lstat(path));
+    }
+    const partial = this.#wholePartial;
+    try {
+      if (metadata.kind === "symlink") this.#inPartialDirectory(() => os.symlink(metadata.linkTarget!, partial));
+      else this.#writeWhole(partial, bytes, metadata.mode);
+      os.setTimes(partial, metadata.mtimeSeconds, metadata.mtimeNanos);
+      const place = placeOf(os.lstat(partial));
+      this.#tree.publish(partial, key);
+      return place;
+    } catch (error) {
+      this.#unlinkIfThere(partial);
+      throw error;
+    }
+  }
+
+  #writeWhole(partial: ByteString, bytes: Uint8Array, mode: number): void {
+    const { os } = this.#tree;
+    const fd = this.#inPartialDirectory(() => os.openWrite(partial, { exclusive: true, truncate: false }));
+    try {
+      if (bytes.length > 0) os.write(fd, bytes, 0);
+    } finally {
+      os.close(fd);
+    }
+    os.chmod(partial, mode);
+  }
+
+  /** Makes the partial directory where `action` finds it missing. */
+  #inPartialDirectory<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      if (!isCode(error, "ENOENT")) throw error;
+      this.#tree.os.makeDirectory(this.#partialDirectory);
+      return action();
+    }
+  }
+
+  #unlinkIfThere(path: ByteString): void {
+    try {
+      this.#tree.os.unlink(path);
+    } catch (error) {
+      if (!isAbsence(error)) throw failureOf(error, path);
+    }
+  }
+
+  async begin({ key }: NewUpload): Promise<Upload> {
+    const token = this.#newToken();
+    const partial = this.#partialOf(token);
+    const path = this.#tree.pathOf(key);
+    const fd = attempt(path, () => this.#inPartialDirectory(() => this.#tree.os.openWrite(partial, { exclusive: true, truncate: false })));
+    this.#isUnsettled = true;
+    return new DirectoryUpload({ tree: this.#tree, key, token, partial, fd, writtenBytes: 0 });
+  }
+
+  async resume(token: string, { key }: NewUpload): Promise<Upload | undefined> {
+    const partial = this.#partialOf(token);
+    this.#tree.pathOf(key);
+    return attempt(partial, () => {
+      const stat = this.#tree.lstat(partial);
+      if (stat?.kind !== "file") return undefined;
+      const fd = this.#tree.os.openWrite(partial, { exclusive: false, truncate: false });
+      this.#isUnsettled = true;
+      return new DirectoryUpload({ tree: this.#tree, key, token, partial, fd, writtenBytes: stat.sizeBytes });
+    });
+  }
+
+  async abortUnfinished(spared: ReadonlySet<string>): Promise<number> {
+    const names = attempt(this.#partialDirectory, () => this.#partialNames()).filter((name) => TOKEN.test(name) && !spared.has(name));
+    for (const name of names) this.#unlinkIfThere(this.#partialOf(name));
+    return names.length;
+  }
+
+  #partialNames(): ByteString[] {
+    if (this.#tree.lstat(this.#partialDirectory) === undefined) return [];
+    const listing = this.#tree.os.listDirectory(this.#partialDirectory);
+    return Array.from({ length: listingCount(listing) }, (_, index) => listingName(listing, index));
+  }
+
+  async head({ key }: ObjectName): Promise<StoredObject | undefined> {
+    const path = this.#tree.pathOf(key);
+    try {
+      this.#tree.forget();
+      this.#tree.enterParentOf(key, "refuse");
+      const stat = this.#tree.lstat(path);
+      return stat === undefined ? undefined : storedObject(this.#tree, key, stat);
+    } catch (error) {
+      if (isAbsence(error)) return undefined;
+      throw failureOf(error, path);
+    }
+  }
+
+  async *read(key: ByteString, { range, place }: ReadOptions = {}): AsyncIterable<Uint8Array> {
+    const content = openContent(this.#tree, key, place);
+    try {
+      yield* pieces(this.#tree, content, range ?? { offsetBytes: 0, lengthBytes: content.stat.sizeBytes });
+    } finally {
+      this.#tree.os.close(content.fd);
+    }
+  }
+
+  async *list({ below = TOP_KEY }: ListOptions = {}): AsyncIterable<StoredObject[]> {
+    const path = this.#tree.pathOf(below);
+    let page: StoredObject[] = [];
+    try {
+      this.#tree.forget();
+      this.#tree.enterParentOf(below, "refuse");
+      for (const object of walk(this.#tree, below)) {
+        page.push(object);
+        if (page.length < PAGE_ENTRIES) continue;
+        yield page;
+        page = [];
+        await breathe();
+      }
+    } catch (error) {
+      if (!isAbsence(error)) throw failureOf(error, path);
+    }
+    if (page.length > 0) yield page;
+  }
+
+  async copy(from: ByteString, place: ObjectPlace, to: ByteString, metadata: ObjectMetadata): Promise<ObjectPlace> {
+    const content = openContent(this.#tree, from, place);
+    const lengthBytes = content.stat.sizeBytes;
+    this.#tree.os.close(content.fd);
+    const upload = await this.begin({ key: to, metadata, sizeBytes: lengthBytes });
+    try {
+      await upload.copyFrom(from, place, { offsetBytes: 0, lengthBytes });
+      return await upload.complete(metadata);
+    } catch (error) {
+      await upload.abort();
+      throw error;
+    }
+  }
+
+  async setMetadata(key: ByteString, metadata: ObjectMetadata): Promise<ObjectPlace> {
+    const { os } = this.#tree;
+    const path = this.#tree.pathOf(key);
+    this.#tree.forget();
+    return attempt(path, () => {
+      this.#tree.enterParentOf(key, "refuse");
+      const stat = requireKind(this.#tree.lstat(path), metadata.kind, path);
+      if (metadata.kind === "symlink" && os.readlink(path) !== metadata.linkTarget) throw changed(path, "leads elsewhere");
+      if (metadata.kind !== "symlink" && stat.mode !== metadata.mode) os.chmod(path, metadata.mode);
+      os.setTimes(path, metadata.mtimeSeconds, metadata.mtimeNanos);
+      this.#isUnsettled = true;
+      return placeOf(stat);
+    });
+  }
+
+  async delete(names: readonly ObjectName[]): Promise<FailedDeletion[]> {
+    const failed: FailedDeletion[] = [];
+    this.#tree.forget();
+    this.#isUnsettled = true;
+    for (const name of names) {
+      const path = this.#tree.pathOf(name.key);
+      try {
+        this.#deleteOne(name, path);
+      } catch (error) {
+        failed.push({ ...name, error: failureOf(error, path) });
+      }
+    }
+    return failed;
+  }
+
+  /** What has another kind than named is not what was to go, and stays. */
+  #deleteOne({ key, kind }: ObjectName, path: ByteString): void {
+    try {
+      this.#tree.enterParentOf(key, "refuse");
+      if (kind === "directory") this.#tree.removeDirectory(key);
+      else this.#tree.inWritableParent(key, () => this.#tree.os.unlink(path));
+    } catch (error) {
+      if (!isAbsence(error) && !isCode(error, "EISDIR")) throw error;
+    }
+  }
+
+  async settle(): Promise<void> {
+    if (!this.#isUnsettled) return;
+    this.#isUnsettled = false;
+    try {
+      await syncFilesystem(this.#tree.top);
+    } catch (error) {
+      this.#isUnsettled = true;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new RainbowError("IO", `the filesystem of ${this.address} could not be synced: ${why}`, { path: this.address, operation: "sync" }, error);
+    }
+  }
+
+  async close(): Promise<void> {
+    const { os } = this.#tree;
+    try {
+      os.removeDirectory(this.#partialDirectory);
+    } catch (error) {
+      if (!isAbsence(error) && !isCode(error, "ENOTEMPTY", "EEXIST")) throw failureOf(error, this.#partialDirectory);
+    }
+  }
+}
+
+/** By sync(1), which calls syncfs(2): one call for many files, where an fsync of each would cost a commit of the filesystem each. */
+async function syncFilesystem(path: ByteString): Promise<void> {
+  const directory = openSync(bytesOf(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    // The child gets the directory itself, as its descriptor 3: a name need not be text, and an argument must.
+    const child = spawn("sync", ["--file-system", "/dev/fd/3"], { stdio: ["ignore", "ignore", "pipe", directory] });
+    const why = await problemOf(child);
+    if (why !== "") throw new Error(why);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+/** Why the child failed, in its own words; "" where it did not. */
+function problemOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    let said = "";
+    child.stderr?.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(0, 500)));
+    child.once("error", (error) => resolve(error.message));
+    child.once("close", (code) => resolve(code === 0 ? "" : said.trim() || `sync ended with ${code}`));
+  });
+}
