@@ -54,6 +54,7 @@ export const ERRORS = {
   DISK_FULL: { retry: "later", exitCode: EXIT.full, meaning: "no space is left on the disk" },
   QUOTA_FULL: { retry: "later", exitCode: EXIT.full, meaning: "the machine's quota is used up" },
   IO: { retry: "never", exitCode: EXIT.io, meaning: "the operating system refused an input or output operation" },
+  RSYNC_UNREACHABLE: { retry: "later", exitCode: EXIT.peer, meaning: "no connection to the rsync server could be made" },
   RSYNC_BUSY: { retry: "later", exitCode: EXIT.peer, meaning: "the rsync server takes no further connection now" },
   RSYNC_REFUSED: { retry: "never", exitCode: EXIT.peer, meaning: "the rsync server refuses what was asked of it" },
   RSYNC_AUTHENTICATION: { retry: "never", exitCode: EXIT.peer, meaning: "the login to the rsync server failed, or would be unsafe" },

@@ -27,6 +27,8 @@ export type SessionEvent =
       readonly entry: Entry;
       readonly lengthBytes: number;
       readonly outcome: "verified" | "unverified" | "mismatch";
+      /** As the server has it, by the digest that was agreed on. Our own to keep. */
+      readonly digest: Buffer;
     }
   /** The file will not come: it vanished, could not be read, or its digest was wrong twice. */
   | { readonly type: "fileFailed"; readonly index: number; readonly entry: Entry; readonly why: "notSent" | "digest" }

@@ -108,7 +108,7 @@ export class Transfers {
     const stored = yield* inbox.read((cursor) => Buffer.from(cursor.bytes(digestBytes)));
     const isRight = receiving.digest.digest().equals(stored);
     this.receiving = undefined;
-    yield* this.settle(receiving, !receiving.isKnownWhole ? "unverified" : isRight ? "verified" : "mismatch");
+    yield* this.settle(receiving, !receiving.isKnownWhole ? "unverified" : isRight ? "verified" : "mismatch", stored);
   }
 
   private *receiveContent(receiving: Receiving): Generator<SessionEvent | undefined, void> {
@@ -138,12 +138,12 @@ export class Transfers {
     if (receiving.suppliedBytes === 0) receiving.isKnownWhole = false;
   }
 
-  private *settle(receiving: Receiving, outcome: "verified" | "unverified" | "mismatch"): Generator<SessionEvent, void> {
+  private *settle(receiving: Receiving, outcome: "verified" | "unverified" | "mismatch", digest: Buffer): Generator<SessionEvent, void> {
     const { request, lengthBytes } = receiving;
     const { index, entry } = request;
     if (outcome !== "mismatch") this.forget(request);
     else if (request.attempt < ATTEMPTS_MAX) this.repeat(request);
-    yield { type: "fileEnd", index, entry, lengthBytes, outcome };
+    yield { type: "fileEnd", index, entry, lengthBytes, outcome, digest };
     if (this.pending.get(index) === request && request.isSent) yield this.fail(request, "digest");
   }
 

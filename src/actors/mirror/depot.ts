@@ -1,0 +1,272 @@
+/**
+ * The way of what arrived into the object store and then into the stream. Work is taken in order, many small objects in one call; facts
+ * are recorded once the store says that everything before them is durable. So an event never names an object that could get lost, and a
+ * crash leaves at most objects that no event names: the next sync finds the same difference again, and stores them again.
+ */
+import { isRainbowError } from "../../core/index.ts";
+import type { ByteString } from "../../core/index.ts";
+import type { NewObject, NewUpload, ObjectMetadata, ObjectName, ObjectPlace, ObjectStore, Upload } from "../../objects/index.ts";
+import type { MirrorFact, MirrorFiles, RememberedSums } from "../../projections/index.ts";
+
+/** Makes the fact of what is stored now; undefined where there is none to record. */
+export type FactOf = (place: ObjectPlace) => MirrorFact | undefined;
+
+/** What was stored, by whoever needs its place later. */
+export interface PlaceHolder {
+  readonly key: ByteString;
+  place: ObjectPlace | undefined;
+}
+
+interface Common {
+  readonly key: ByteString;
+  readonly fact: FactOf;
+  /** Content with remembered sums is replaced: they are forgotten before. */
+  readonly forgetsSums: boolean;
+  /** Of the new content; remembered once its fact is recorded. */
+  readonly sums: SumsToRemember | undefined;
+}
+
+export type Work =
+  | (Common & { readonly kind: "put"; readonly object: NewObject })
+  | (Common & { readonly kind: "copy"; readonly from: PlaceHolder; readonly metadata: ObjectMetadata })
+  | (Common & { readonly kind: "complete"; readonly upload: Upload; readonly metadata: ObjectMetadata })
+  /** An upload that was let go when its content was whole. */
+  | (Common & { readonly kind: "resume"; readonly token: string; readonly upload: NewUpload; readonly lengthBytes: number })
+  | (Common & { readonly kind: "attributes"; readonly metadata: ObjectMetadata })
+  /** What stands in the way of another kind. */
+  | { readonly kind: "remove"; readonly name: ObjectName }
+  | { readonly kind: "fact"; readonly fact: MirrorFact };
+
+export interface SumsToRemember {
+  readonly file: { readonly sizeBytes: number; readonly mtimeSeconds: number; readonly mtimeNanos: number };
+  readonly sums: RememberedSums;
+}
+
+const QUEUED_BYTES_MAX = 32 << 20; // What waits for the store: enough to hide its latency, little beside the process itself.
+const QUEUED_COUNT_MAX = 8192;
+const PUT_BYTES_MAX = 8 << 20;
+const PUT_COUNT_MAX = 1024;
+const FACTS_MAX = 10_000; // As many as one batch of the stream takes.
+const COMMIT_BYTES = 512 << 20; // Content that a crash may cost once more.
+const NOTHING = Buffer.alloc(0);
+const COMMITS_UNDER_WAY_MAX = 2;
+const UPLOADS_OPEN_MAX = 32; // Whole, but not yet under their keys: each holds a file descriptor, or parts of a store.
+
+export class Depot {
+  private readonly store: ObjectStore;
+  private readonly files: MirrorFiles;
+  /** Objects that were found to be gone or replaced: another round fetches them. */
+  lostCount = 0;
+  private queue: Work[] = [];
+  private queuedBytes = 0;
+  private openUploadCount = 0;
+  private isWorking = false;
+  private failure: { readonly cause: unknown } | undefined;
+  private waiting: (() => void)[] = [];
+  private facts: MirrorFact[] = [];
+  private sums: (SumsToRemember & { readonly key: ByteString })[] = [];
+  private storedBytes = 0;
+  private commits: Promise<void> = Promise.resolve();
+  private commitCount = 0;
+
+  constructor(store: ObjectStore, files: MirrorFiles) {
+    this.store = store;
+    this.files = files;
+  }
+
+  /** Whether whoever adds should wait for `room` first. */
+  get isFull(): boolean {
+    const isQueueFull = this.queuedBytes > QUEUED_BYTES_MAX || this.queue.length > QUEUED_COUNT_MAX || this.openUploadCount >= UPLOADS_OPEN_MAX;
+    return this.failure !== undefined || isQueueFull || this.commitCount > COMMITS_UNDER_WAY_MAX;
+  }
+
+  add(work: Work): void {
+    this.queue.push(work);
+    if (work.kind === "put") this.queuedBytes += work.object.bytes.length;
+    if (work.kind === "complete") this.openUploadCount++;
+    if (this.isWorking) return;
+    this.isWorking = true;
+    void this.work();
+  }
+
+  /** Waits until there is room again; throws what went wrong on the way to the store. */
+  async room(): Promise<void> {
+    while (this.isFull) {
+      this.throwFailure();
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    }
+  }
+
+  /** Everything that was added is stored, durable and recorded when it resolves. */
+  async flush(): Promise<void> {
+    while (this.isWorking && this.failure === undefined) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    this.throwFailure();
+    this.commit();
+    await this.commits;
+    this.throwFailure();
+  }
+
+  private async work(): Promise<void> {
+    // What is added within one turn of the event loop goes together.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    try {
+      while (this.queue.length > 0 && this.failure === undefined) {
+        const taken = this.take();
+        await this.carryOut(taken);
+        this.release(taken);
+        if (this.facts.length >= FACTS_MAX - PUT_COUNT_MAX || this.storedBytes >= COMMIT_BYTES) this.commit();
+        while (this.commitCount > COMMITS_UNDER_WAY_MAX) await this.commits;
+        this.wake();
+      }
+    } catch (cause) {
+      this.failure ??= { cause };
+    }
+    this.isWorking = false;
+    this.wake();
+  }
+
+  /** The next pieces of work that go together, still counted. */
+  private take(): Work[] {
+    let count = 0;
+    let bytes = 0;
+    while (count < this.queue.length && count < PUT_COUNT_MAX && bytes < PUT_BYTES_MAX) {
+      const work = this.queue[count++]!;
+      const isOneCall = work.kind === "copy" || work.kind === "complete" || work.kind === "resume";
+      bytes += work.kind === "put" ? work.object.bytes.length : isOneCall ? PUT_BYTES_MAX / 16 : 0;
+    }
+    return this.queue.splice(0, count);
+  }
+
+  private release(done: readonly Work[]): void {
+    for (const work of done) {
+      if (work.kind === "put") this.queuedBytes -= work.object.bytes.length;
+      else if (work.kind === "complete") this.openUploadCount--;
+    }
+  }
+
+  private async carryOut(taken: readonly Work[]): Promise<void> {
+    const forgotten = taken.flatMap((work) => ("forgetsSums" in work && work.forgetsSums ? [work.key] : []));
+    if (forgotten.length > 0) await this.files.sums.forget(forgotten);
+    if (this.store.features.isTree) return this.inOrder(taken);
+    // Keys do not know one another: at once, but for copies of what has only just been stored.
+    await this.put(taken.filter((work) => work.kind === "put"));
+    await Promise.all(taken.filter(({ kind }) => kind !== "put" && kind !== "copy").map((work) => this.doOne(work)));
+    await Promise.all(taken.filter(({ kind }) => kind === "copy").map((work) => this.doOne(work)));
+  }
+
+  /** A directory's time holds only once nothing changes below it. */
+  private async inOrder(taken: readonly Work[]): Promise<void> {
+    for (let at = 0; at < taken.length;) {
+      let end = at;
+      while (taken[end]?.kind === "put") end++;
+      if (end > at) await this.put(taken.slice(at, end).filter((work) => work.kind === "put"));
+      else await this.doOne(taken[end++]!);
+      at = end;
+    }
+  }
+
+  private async put(works: readonly (Work & { readonly kind: "put" })[]): Promise<void> {
+    if (works.length === 0) return;
+    const places = await this.store.put(works.map(({ object }) => object));
+    for (let i = 0; i < works.length; i++) this.note(works[i]!, places[i]!, works[i]!.object.bytes.length);
+  }
+
+  private async doOne(work: Work): Promise<void> {
+    switch (work.kind) {
+      case "copy":
+        return this.copy(work);
+      case "complete":
+        return this.note(work, await work.upload.complete(work.metadata), work.upload.writtenBytes);
+      case "resume":
+        return this.resume(work);
+      case "attributes":
+        return this.setAttributes(work);
+      case "remove":
+        return this.remove(work.name);
+      case "fact":
+        return void this.facts.push(work.fact);
+      case "put":
+        return this.put([work]);
+    }
+  }
+
+  private async copy(work: Work & { readonly kind: "copy" }): Promise<void> {
+    const { key, place } = work.from;
+    if (place === undefined) return this.lose(work.key); // What was to be copied got lost itself.
+    try {
+      this.note(work, await this.store.copy(key, place, work.key, work.metadata), 0);
+    } catch (error) {
+      if (!isRainbowError(error, "OBJECT_CHANGED")) throw error;
+      this.lose(key);
+    }
+  }
+
+  private async resume(work: Work & { readonly kind: "resume" }): Promise<void> {
+    const upload = await this.store.resume(work.token, work.upload);
+    if (upload === undefined || upload.writtenBytes !== work.lengthBytes) {
+      await upload?.abort();
+      return this.lose(work.key);
+    }
+    this.note(work, await upload.complete(work.upload.metadata), work.lengthBytes);
+  }
+
+  private async setAttributes(work: Work & { readonly kind: "attributes" }): Promise<void> {
+    const { key, metadata } = work;
+    try {
+      this.note(work, await this.store.setMetadata(key, metadata), 0);
+    } catch (error) {
+      if (!isRainbowError(error, "OBJECT_CHANGED")) throw error;
+      if (metadata.kind === "directory") await this.put([{ ...work, kind: "put", object: { key, metadata, bytes: NOTHING } }]);
+      else this.lose(key);
+    }
+  }
+
+  private async remove(name: ObjectName): Promise<void> {
+    const [failed] = await this.store.delete([name]);
+    if (failed !== undefined) throw failed.error;
+  }
+
+  /** Somebody else took or replaced the object: the mirror does not have it any more, and fetches it anew. */
+  private lose(key: ByteString): void {
+    this.facts.push({ type: "FileWithdrawn", path: key, reason: "lost" });
+    this.lostCount++;
+  }
+
+  private note(work: Common, place: ObjectPlace, bytes: number): void {
+    const fact = work.fact(place);
+    if (fact !== undefined) this.facts.push(fact);
+    if (work.sums !== undefined) this.sums.push({ ...work.sums, key: work.key });
+    this.storedBytes += bytes;
+  }
+
+  /** Makes durable and records what was stored so far. Commits follow one another, and work goes on meanwhile. */
+  private commit(): void {
+    const { facts, sums } = this;
+    this.facts = [];
+    this.sums = [];
+    this.storedBytes = 0;
+    if (facts.length === 0) return;
+    this.commitCount++;
+    this.commits = this.commits.then(async () => {
+      try {
+        if (this.failure !== undefined) return;
+        await this.store.settle();
+        for (let at = 0; at < facts.length; at += FACTS_MAX) await this.files.record(facts.slice(at, at + FACTS_MAX));
+        for (const { key, file, sums: remembered } of sums) this.files.sums.remember(key, file, remembered);
+      } catch (cause) {
+        this.failure ??= { cause };
+      } finally {
+        this.commitCount--;
+        this.wake();
+      }
+    });
+  }
+
+  private throwFailure(): void {
+    if (this.failure !== undefined) throw this.failure.cause;
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,374 @@
+/** Files on their way: which are asked for, with which basis, what arrives, and when it becomes visible. */
+import { assert } from "../../core/index.ts";
+import type { ByteString, ContentDigest } from "../../core/index.ts";
+import type { ObjectStore, Upload } from "../../objects/index.ts";
+import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
+import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsync/index.ts";
+import type { Depot, PlaceHolder, SumsToRemember, Work } from "./depot.ts";
+import type { DirectoryCare, OpenDirectory } from "./directory-care.ts";
+import { arrivedFact, attributesFact, keyOf, metadataOf, placeOf } from "./facts.ts";
+import { Incoming } from "./incoming.ts";
+import type { Arrival, Source } from "./incoming.ts";
+import { areGood, basisOf, shortStrongBytes } from "./kept-sums.ts";
+import { LinkGroups } from "./link-groups.ts";
+import type { LinkGroup } from "./link-groups.ts";
+import type { Listed } from "./listed-directories.ts";
+import type { SyncOptions } from "./options.ts";
+import type { PublicationOrder } from "./publication.ts";
+import type { SyncCounts, SyncWatcher } from "./report.ts";
+
+interface Parts {
+  readonly store: ObjectStore;
+  readonly files: MirrorFiles;
+  readonly list: FileList;
+  readonly depot: Depot;
+  readonly order: PublicationOrder;
+  readonly digests: Digests;
+  readonly options: SyncOptions;
+  readonly counts: SyncCounts;
+  readonly watcher: SyncWatcher;
+}
+
+/** A file that was asked for. */
+interface Expected {
+  readonly entry: Entry;
+  readonly stored: FileEntry | undefined;
+  readonly source: Source | undefined;
+  readonly directory: OpenDirectory;
+  readonly rank: number;
+  readonly group: LinkGroup<Follower> | undefined;
+}
+
+interface Follower {
+  readonly entry: Entry;
+  readonly stored: FileEntry | undefined;
+  readonly directory: OpenDirectory;
+}
+
+/** What waits until all of lower ranks is visible. */
+interface Staged {
+  readonly rank: number;
+  readonly work: Work;
+  readonly directory: OpenDirectory;
+}
+
+type FileEnd = Extract<SessionEvent, { readonly type: "fileEnd" }>;
+
+const FULL_STRONG_BYTES = 16;
+const STAGED_BYTES_MAX = 16 << 20; // Contents in memory that wait for their turn; more of them wait in the store, as uploads.
+const FORGET_BYTES_MIN = 128 << 10; // Smaller files have no sums.
+const SOURCE_BYTES_MIN = 16 << 10;
+
+export class Fetching {
+  private readonly parts: Parts;
+  private readonly session: Session;
+  private readonly care: DirectoryCare;
+  private readonly expected = new Map<number, Expected>();
+  private readonly groups = new LinkGroups<Follower>();
+  private readonly staged: Staged[] = [];
+  private stagedBytes = 0;
+  private newBytes = 0;
+  private agreement: Agreement | undefined;
+  private current: { readonly expected: Expected; readonly incoming: Incoming } | undefined;
+  /** The first file that was asked for and did not come. */
+  firstFailed: ByteString | undefined;
+  /** Files were left out by the limit for new bytes. */
+  isCut = false;
+
+  constructor(parts: Parts, session: Session, care: DirectoryCare) {
+    this.parts = parts;
+    this.session = session;
+    this.care = care;
+  }
+
+  begin(agreement: Agreement): void {
+    this.agreement = agreement;
+  }
+
+  /** A file's content is wanted; what `stored` has of it serves as a basis. */
+  want(listed: Listed, stored: FileEntry | undefined, directory: OpenDirectory): void {
+    const { entry, index } = listed;
+    const { counts, options, order, watcher } = this.parts;
+    const group = this.groups.of(entry);
+    if (group !== undefined && group.state !== "failed") return this.follow(group, { entry, stored, directory });
+    if (options.maxNewBytes !== undefined && this.newBytes + entry.sizeBytes > options.maxNewBytes) {
+      counts.leftOverCount++;
+      this.isCut = true;
+      return watcher.item({ path: entry.path, what: "skipped", why: "over the limit for new bytes in one sync" });
+    }
+    this.newBytes += entry.sizeBytes;
+    if (options.dryRun) {
+      counts.arrivedCount++;
+      return watcher.item({ path: entry.path, what: stored === undefined ? "added" : "changed", why: "" });
+    }
+    const source = this.sourceFor(entry, stored);
+    const rank = order.rankOf(entry.path);
+    const holder: PlaceHolder = { key: entry.path, place: undefined };
+    const led = this.groups.lead(entry, { holder, sizeBytes: 0, digest: undefined, state: "coming", rank, followers: [] });
+    this.expect(index, { entry, stored, source, directory, rank, group: led });
+  }
+
+  private expect(index: number, expected: Expected): void {
+    const { source, entry, directory } = expected;
+    directory.pendingCount++;
+    directory.isChanged = true;
+    this.expected.set(index, expected);
+    const strongBytes =
+      this.parts.store.features.isTree && source !== undefined ? shortStrongBytes(entry.sizeBytes, source.sums.blockBytes) : FULL_STRONG_BYTES;
+    this.session.request(index, source === undefined ? undefined : basisOf(source.sums, strongBytes));
+  }
+
+  /** The stored file whose blocks to offer: the same one as it was, or one of that size, time and name. The transfer itself proves the guess. */
+  private sourceFor(entry: Entry, stored: FileEntry | undefined): Source | undefined {
+    const { files, list } = this.parts;
+    if (entry.sizeBytes < SOURCE_BYTES_MIN) return undefined;
+    const own = stored === undefined ? undefined : files.sums.of(stored);
+    const found = own !== undefined ? { entry: stored!, sums: own } : files.sums.alike(list, entry);
+    return found !== undefined && found.entry.object !== undefined && areGood(found.sums, this.agreement!) ? found : undefined;
+  }
+
+  /** A name whose object has the content: others of its group are copied from it. */
+  isStored(entry: Entry, stored: FileEntry): void {
+    if (stored.object === undefined || this.groups.of(entry) !== undefined) return;
+    const holder = { key: keyOf(stored), place: placeOf(stored.object) };
+    this.groups.lead(entry, { holder, sizeBytes: stored.sizeBytes, digest: stored.digest, state: "stored", rank: 0, followers: [] });
+  }
+
+  private follow(group: LinkGroup<Follower>, follower: Follower): void {
+    const { entry, stored, directory } = follower;
+    const { counts, options, order, watcher } = this.parts;
+    if (group.state === "coming") {
+      directory.pendingCount++;
+      directory.isChanged = true;
+      return void group.followers.push(follower);
+    }
+    counts.arrivedCount++;
+    counts.reusedBytes += group.sizeBytes;
+    watcher.item({ path: entry.path, what: "copied", why: "" });
+    if (options.dryRun) return;
+    directory.pendingCount++;
+    directory.isChanged = true;
+    const { sizeBytes, digest } = group;
+    const fact: Work & { readonly kind: "copy" } = {
+      kind: "copy",
+      key: entry.path,
+      from: group.holder,
+      metadata: metadataOf(entry, digest),
+      fact: (place) => arrivedFact(entry, { sizeBytes, digest }, place),
+      forgetsSums: stored !== undefined && stored.sizeBytes >= FORGET_BYTES_MIN,
+      sums: undefined,
+    };
+    this.stage({ rank: Math.max(group.rank, order.rankOf(entry.path)), work: fact, directory });
+  }
+
+  /** Only mode or time are others. */
+  touch(entry: Entry, stored: FileEntry): void {
+    const { counts, depot, options, store, watcher } = this.parts;
+    counts.touchedCount++;
+    watcher.item({ path: entry.path, what: "touched", why: "" });
+    if (options.dryRun) return;
+    const { sizeBytes, digest } = stored;
+    if (!store.features.isTree) return depot.add({ kind: "fact", fact: attributesFact(entry) });
+    const common = { key: entry.path, forgetsSums: false, sums: this.sumsOf(stored, entry) };
+    depot.add({ ...common, kind: "attributes", metadata: metadataOf(entry, digest), fact: (place) => arrivedFact(entry, { sizeBytes, digest }, place) });
+  }
+
+  /** Sums of content that stays: its new fact would let go of them. */
+  private sumsOf(stored: FileEntry, file: SumsToRemember["file"]): SumsToRemember | undefined {
+    const sums = stored.sizeBytes >= FORGET_BYTES_MIN ? this.parts.files.sums.of(stored) : undefined;
+    return sums === undefined ? undefined : { file: { sizeBytes: stored.sizeBytes, mtimeSeconds: file.mtimeSeconds, mtimeNanos: file.mtimeNanos }, sums };
+  }
+
+  take(event: Extract<SessionEvent, { readonly type: "fileStart" | "data" | "copy" | "fileEnd" | "fileFailed" }>): void | Promise<void> {
+    switch (event.type) {
+      case "data":
+        return this.current!.incoming.data(event.bytes);
+      case "copy":
+        return this.current!.incoming.copy(event.block, event.lengthBytes);
+      case "fileStart":
+        return this.start(event.index, event.attempt);
+      case "fileEnd":
+        return this.end(event);
+      case "fileFailed":
+        return this.fail(event.index, event.why);
+    }
+  }
+
+  private start(index: number, attempt: number): void {
+    const expected = this.expected.get(index);
+    assert(expected !== undefined, "the session gives what was asked for");
+    const { store, digests } = this.parts;
+    const source = attempt === 1 ? expected.source : undefined;
+    const supply = (bytes: Buffer): void => this.session.supply(bytes);
+    this.current = { expected, incoming: new Incoming({ store, entry: expected.entry, source, agreement: this.agreement!, digests, supply }) };
+  }
+
+  private end(event: FileEnd): void | Promise<void> {
+    const { expected, incoming } = this.current!;
+    this.current = undefined;
+    if (event.outcome === "mismatch") return incoming.abandon();
+    const small = incoming.finishSmall();
+    if (small === undefined) return this.endLarge(event, expected, incoming);
+    if (expected.rank > 0 && this.stagedBytes > STAGED_BYTES_MAX) return this.putAside(event, expected, small);
+    this.arrive(event, expected, small);
+    if (this.parts.depot.isFull) return this.parts.depot.room();
+  }
+
+  private async endLarge(event: FileEnd, expected: Expected, incoming: Incoming): Promise<void> {
+    const arrival = await incoming.finish();
+    const { content } = arrival;
+    if (content.kind === "upload" && expected.rank > 0) await this.suspend(event, expected, arrival, content.upload);
+    else {
+      if (content.kind === "upload" && this.isKnown(event, expected)) await content.upload.abort();
+      this.arrive(event, expected, arrival);
+    }
+    await this.parts.depot.room();
+  }
+
+  /** Memory for what waits is used up: this content waits in the store. */
+  private async putAside(event: FileEnd, expected: Expected, arrival: Arrival): Promise<void> {
+    assert(arrival.content.kind === "whole", "the content lies in memory");
+    const { entry } = expected;
+    const upload = await this.parts.store.begin({ key: entry.path, metadata: metadataOf(entry), sizeBytes: arrival.lengthBytes });
+    await upload.write(arrival.content.bytes);
+    await this.suspend(event, expected, { ...arrival, content: { kind: "upload", upload } }, upload);
+  }
+
+  /** It has the content already, by its digest. */
+  private isKnown(event: FileEnd, { stored }: Expected): boolean {
+    const known = stored?.digest;
+    if (stored === undefined || event.outcome !== "verified" || known?.name !== this.agreement!.digest) return false;
+    return stored.sizeBytes === event.lengthBytes && known.bytes.equals(event.digest);
+  }
+
+  private arrive(event: FileEnd, expected: Expected, arrival: Arrival): void {
+    const { counts, watcher } = this.parts;
+    const { entry, stored, group, directory, rank } = expected;
+    this.expected.delete(event.index);
+    counts.fetchedBytes += arrival.literalBytes;
+    counts.reusedBytes += arrival.lengthBytes - arrival.literalBytes;
+    const isUnchanged = (arrival.content.kind === "source" && arrival.content.source.entry === stored) || this.isKnown(event, expected);
+    const digest = event.outcome === "verified" ? { name: this.agreement!.digest, bytes: event.digest } : isUnchanged ? stored!.digest : undefined;
+    if (group !== undefined) {
+      group.sizeBytes = event.lengthBytes;
+      group.digest = digest;
+      group.state = "stored";
+      if (isUnchanged) group.holder.place = placeOf(stored!.object!);
+    }
+    if (isUnchanged) {
+      this.touch(entry, stored!);
+      this.care.settled(directory);
+    } else {
+      counts.arrivedCount++;
+      watcher.item({ path: entry.path, what: stored === undefined ? "added" : "changed", why: "" });
+      this.stage({ rank, work: this.workFor(expected, arrival, digest), directory });
+    }
+    if (group !== undefined) for (const follower of group.followers.splice(0)) this.followArrived(group, follower);
+  }
+
+  private followArrived(group: LinkGroup<Follower>, follower: Follower): void {
+    follower.directory.pendingCount--;
+    this.follow(group, follower);
+  }
+
+  private workFor({ entry, stored, group }: Expected, arrival: Arrival, digest: ContentDigest | undefined): Work {
+    const { content, lengthBytes } = arrival;
+    const { mtimeSeconds, mtimeNanos } = entry;
+    const common = {
+      key: entry.path,
+      forgetsSums: stored !== undefined && stored.sizeBytes >= FORGET_BYTES_MIN,
+      sums: arrival.sums === undefined ? undefined : { file: { sizeBytes: lengthBytes, mtimeSeconds, mtimeNanos }, sums: arrival.sums },
+      fact: (place: NonNullable<PlaceHolder["place"]>) => {
+        if (group !== undefined) group.holder.place = place;
+        return arrivedFact(entry, { sizeBytes: lengthBytes, digest }, place);
+      },
+    };
+    const metadata = metadataOf(entry, digest);
+    switch (content.kind) {
+      case "whole":
+        return { ...common, kind: "put", object: { key: entry.path, metadata, bytes: content.bytes } };
+      case "upload":
+        return { ...common, kind: "complete", upload: content.upload, metadata };
+      case "source": {
+        const { entry: source } = content.source;
+        return { ...common, kind: "copy", from: { key: keyOf(source), place: placeOf(source.object!) }, metadata };
+      }
+    }
+  }
+
+  /** At once, or with all others of its rank. */
+  private stage({ rank, work, directory }: Staged): void {
+    if (rank === 0) {
+      this.parts.depot.add(work);
+      return this.care.settled(directory);
+    }
+    if (work.kind === "put") this.stagedBytes += work.object.bytes.length;
+    this.staged.push({ rank, work, directory });
+  }
+
+  /** An upload that waits for its turn holds nothing open. */
+  private async suspend(event: FileEnd, expected: Expected, arrival: Arrival, upload: Upload): Promise<void> {
+    const { token } = upload;
+    const isKnown = this.isKnown(event, expected);
+    await (isKnown ? upload.abort() : upload.suspend());
+    if (isKnown) return this.arrive(event, expected, arrival);
+    const before = this.staged.length;
+    this.arrive(event, expected, arrival);
+    const { work } = this.staged[before]!;
+    assert(work.kind === "complete", "an upload was staged");
+    const { key, fact, forgetsSums, sums, metadata } = work;
+    const lengthBytes = arrival.lengthBytes;
+    const waiting: Work = { kind: "resume", key, fact, forgetsSums, sums, token, lengthBytes, upload: { key, metadata, sizeBytes: lengthBytes } };
+    this.staged[before] = { ...this.staged[before]!, work: waiting };
+  }
+
+  /** Makes visible what waited, rank by rank: each once the one before is durable. */
+  async publish(): Promise<void> {
+    if (this.isCut) return this.withhold();
+    const { depot, order } = this.parts;
+    for (let rank = 1; rank < order.rankCount; rank++) {
+      const due = this.staged.filter((each) => each.rank === rank);
+      if (due.length === 0) continue;
+      await depot.flush();
+      for (const { work, directory } of due) {
+        depot.add(work);
+        this.care.settled(directory);
+        if (depot.isFull) await depot.room();
+      }
+    }
+  }
+
+  /** What names other files does not become visible before them: where some were left out, it waits for a later sync. */
+  private async withhold(): Promise<void> {
+    for (const { work, directory } of this.staged.splice(0)) {
+      this.parts.counts.leftOverCount++;
+      if (work.kind === "resume") await (await this.parts.store.resume(work.token, work.upload))?.abort();
+      this.care.settled(directory);
+    }
+  }
+
+  private fail(index: number, why: "notSent" | "digest"): void {
+    const { counts, watcher } = this.parts;
+    const expected = this.expected.get(index);
+    assert(expected !== undefined, "the session refuses only what was asked for");
+    this.expected.delete(index);
+    const { group } = expected;
+    if (group !== undefined) group.state = "failed";
+    for (const { entry, directory } of [expected, ...(group?.followers.splice(0) ?? [])]) {
+      counts.failedCount++;
+      this.firstFailed ??= entry.path;
+      watcher.item({
+        path: entry.path,
+        what: "failed",
+        why: why === "notSent" ? "the server did not send it" : "its content was not what its digest says, twice",
+      });
+      this.care.settled(directory);
+    }
+  }
+
+  /** The session ended in the middle. */
+  async abandon(): Promise<void> {
+    await this.current?.incoming.abandon();
+    this.current = undefined;
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The content of the file that is coming in: small ones are gathered in memory, bigger ones go on to the store piece by piece, and
+ * blocks of a basis are copied inside the store. Where the store is a tree, copied bytes are read as well, so that the whole content is
+ * verified; elsewhere their sums, in full length, speak for them.
+ */
+import { assert } from "../../core/index.ts";
+import type { ByteString } from "../../core/index.ts";
+import type { ObjectPlace, ObjectStore, Upload } from "../../objects/index.ts";
+import type { FileEntry, RememberedSums } from "../../projections/index.ts";
+import { blockBytesFor } from "../../rsync/index.ts";
+import type { Agreement, Digests, Entry } from "../../rsync/index.ts";
+import { keyOf, metadataOf, placeOf } from "./facts.ts";
+import { KeptSums } from "./kept-sums.ts";
+
+/** A stored file whose blocks a request offers: the file itself as it was, or one that looks like it. */
+export interface Source {
+  readonly entry: FileEntry;
+  readonly sums: RememberedSums;
+}
+
+export type Content =
+  | { readonly kind: "whole"; readonly bytes: Buffer }
+  | { readonly kind: "upload"; readonly upload: Upload }
+  /** Byte for byte what the source has. */
+  | { readonly kind: "source"; readonly source: Source };
+
+export interface Arrival {
+  readonly content: Content;
+  readonly lengthBytes: number;
+  readonly literalBytes: number;
+  readonly sums: RememberedSums | undefined;
+}
+
+export const WHOLE_BYTES_MAX = 1 << 20; // A file up to this size costs less in memory than an upload costs in calls.
+const SUMS_BYTES_MIN = 128 << 10; // Smaller files are fetched whole: their sums and the round trip cost about as much.
+const RUN_BYTES_MAX = 64 << 20; // One copy inside the store; a break costs no more than that.
+const WINDOW_BYTES = 4 << 20; // Read at once where copied bytes are verified.
+
+interface CopyRun {
+  readonly offsetBytes: number;
+  lengthBytes: number;
+}
+
+export class Incoming {
+  private readonly store: ObjectStore;
+  private readonly entry: Entry;
+  private readonly source: Source | undefined;
+  private readonly supply: (bytes: Buffer) => void;
+  private readonly sums: KeptSums | undefined;
+  private readonly reader: SourceReader | undefined;
+  private readonly wholeBytesMax: number;
+  private buffer: Buffer | undefined;
+  private upload: Upload | undefined;
+  private run: CopyRun | undefined;
+  private lengthBytes = 0;
+  private literalBytes = 0;
+
+  constructor(parts: {
+    readonly store: ObjectStore;
+    readonly entry: Entry;
+    readonly source: Source | undefined;
+    readonly agreement: Agreement;
+    readonly digests: Digests;
+    /** Hands the bytes of a copied block to the session. */
+    readonly supply: (bytes: Buffer) => void;
+  }) {
+    const { store, entry, source, agreement, digests } = parts;
+    this.store = store;
+    this.entry = entry;
+    this.source = source;
+    this.supply = parts.supply;
+    this.wholeBytesMax = Math.min(store.wholeBytesMax, WHOLE_BYTES_MAX);
+    const keepsSums = agreement.seed !== 0 && (source !== undefined || entry.sizeBytes >= SUMS_BYTES_MIN);
+    this.sums = keepsSums ? new KeptSums(digests, agreement, source?.sums.blockBytes ?? blockBytesFor(entry.sizeBytes)) : undefined;
+    this.reader = source !== undefined && store.features.isTree ? new SourceReader(store, source.entry) : undefined;
+    if (source === undefined && entry.sizeBytes <= this.wholeBytesMax) this.buffer = Buffer.allocUnsafe(entry.sizeBytes);
+  }
+
+  data(bytes: Buffer): void | Promise<void> {
+    this.sums?.literal(bytes);
+    const start = this.lengthBytes;
+    this.lengthBytes += bytes.length;
+    this.literalBytes += bytes.length;
+    if (this.buffer === undefined) return this.upload !== undefined && this.run === undefined ? this.upload.write(bytes) : this.writeLater(bytes);
+    if (this.lengthBytes > this.buffer.length) return this.outgrow(bytes, start);
+    bytes.copy(this.buffer, start);
+  }
+
+  copy(block: number, lengthBytes: number): void | Promise<void> {
+    assert(this.source !== undefined, "only a request with a basis is answered with its blocks");
+    const { sums } = this.source;
+    this.sums?.copied(sums, block, lengthBytes);
+    this.lengthBytes += lengthBytes;
+    const offsetBytes = sums.offsets?.[block] ?? block * sums.blockBytes;
+    const bytes = this.reader?.at(offsetBytes, lengthBytes);
+    if (bytes instanceof Buffer) this.supply(bytes);
+    const { run } = this;
+    if (bytes instanceof Promise || (run !== undefined && (run.offsetBytes + run.lengthBytes !== offsetBytes || run.lengthBytes >= RUN_BYTES_MAX)))
+      return this.copyLater(bytes instanceof Promise ? bytes : undefined, offsetBytes, lengthBytes);
+    this.extend(offsetBytes, lengthBytes);
+  }
+
+  /** The content is whole: what there is to be stored. */
+  async finish(): Promise<Arrival> {
+    const { source, run, lengthBytes, literalBytes } = this;
+    const sums = this.sums?.finish();
+    if (this.buffer !== undefined) return { content: { kind: "whole", bytes: this.buffer.subarray(0, lengthBytes) }, lengthBytes, literalBytes, sums };
+    const isSource = source !== undefined && this.upload === undefined && run?.offsetBytes === 0 && run.lengthBytes === lengthBytes;
+    if (isSource && lengthBytes === source.entry.sizeBytes) return { content: { kind: "source", source }, lengthBytes, literalBytes, sums };
+    const upload = await this.open();
+    return { content: { kind: "upload", upload }, lengthBytes, literalBytes, sums };
+  }
+
+  /** As `finish`, at once, for content that lies in memory; undefined for any other. */
+  finishSmall(): Arrival | undefined {
+    const { buffer, lengthBytes, literalBytes } = this;
+    if (buffer === undefined) return undefined;
+    return { content: { kind: "whole", bytes: buffer.subarray(0, lengthBytes) }, lengthBytes, literalBytes, sums: this.sums?.finish() };
+  }
+
+  async abandon(): Promise<void> {
+    await this.upload?.abort();
+    this.upload = undefined;
+  }
+
+  private extend(offsetBytes: number, lengthBytes: number): void {
+    if (this.run === undefined) this.run = { offsetBytes, lengthBytes };
+    else this.run.lengthBytes += lengthBytes;
+  }
+
+  private async copyLater(bytes: Promise<Buffer> | undefined, offsetBytes: number, lengthBytes: number): Promise<void> {
+    if (bytes !== undefined) this.supply(await bytes);
+    const { run } = this;
+    // The first run may be the whole file: it waits for its end, however long it gets.
+    const mayBeAll = run !== undefined && run.offsetBytes === 0 && this.upload === undefined;
+    const follows = run !== undefined && run.offsetBytes + run.lengthBytes === offsetBytes;
+    if (run !== undefined && (!follows || (run.lengthBytes >= RUN_BYTES_MAX && !mayBeAll))) await this.open();
+    this.extend(offsetBytes, lengthBytes);
+  }
+
+  private async writeLater(bytes: Buffer): Promise<void> {
+    const upload = await this.open();
+    await upload.write(bytes);
+  }
+
+  /** A file that grew: from memory into an upload. */
+  private async outgrow(bytes: Buffer, fillBytes: number): Promise<void> {
+    const { buffer } = this;
+    assert(buffer !== undefined, "the content lies in memory");
+    if (this.lengthBytes <= this.wholeBytesMax) {
+      this.buffer = Buffer.allocUnsafe(Math.min(this.wholeBytesMax, this.lengthBytes * 2));
+      buffer.copy(this.buffer, 0, 0, fillBytes);
+      bytes.copy(this.buffer, fillBytes);
+      return;
+    }
+    this.buffer = undefined;
+    const upload = await this.open();
+    await upload.write(buffer.subarray(0, fillBytes));
+    await upload.write(bytes);
+  }
+
+  /** The upload, begun where it was not, with all that was copied so far. */
+  private async open(): Promise<Upload> {
+    const { path, sizeBytes } = this.entry;
+    this.upload ??= await this.store.begin({ key: path, metadata: metadataOf(this.entry), sizeBytes });
+    const { run, source } = this;
+    this.run = undefined;
+    if (run === undefined || source === undefined) return this.upload;
+    const object = source.entry.object;
+    assert(object !== undefined, "a basis is a stored object");
+    for (let at = 0; at < run.lengthBytes; at += RUN_BYTES_MAX) {
+      const lengthBytes = Math.min(RUN_BYTES_MAX, run.lengthBytes - at);
+      await this.upload.copyFrom(keyOf(source.entry), placeOf(object), { offsetBytes: run.offsetBytes + at, lengthBytes });
+    }
+    return this.upload;
+  }
+}
+
+/** Bytes of a stored file, read ahead: blocks are copied mostly in order. */
+class SourceReader {
+  private readonly store: ObjectStore;
+  private readonly key: ByteString;
+  private readonly place: ObjectPlace;
+  private readonly sizeBytes: number;
+  private window: Buffer = Buffer.alloc(0);
+  private windowStart = 0;
+
+  constructor(store: ObjectStore, entry: FileEntry) {
+    assert(entry.object !== undefined, "a basis is a stored object");
+    this.store = store;
+    this.key = keyOf(entry);
+    this.place = placeOf(entry.object);
+    this.sizeBytes = entry.sizeBytes;
+  }
+
+  /** Valid until the next call. */
+  at(offsetBytes: number, lengthBytes: number): Buffer | Promise<Buffer> {
+    const start = offsetBytes - this.windowStart;
+    if (start >= 0 && start + lengthBytes <= this.window.length) return this.window.subarray(start, start + lengthBytes);
+    return this.refill(offsetBytes, lengthBytes);
+  }
+
+  private async refill(offsetBytes: number, lengthBytes: number): Promise<Buffer> {
+    const wantedBytes = Math.max(lengthBytes, Math.min(WINDOW_BYTES, this.sizeBytes - offsetBytes));
+    if (this.window.buffer.byteLength < wantedBytes) this.window = Buffer.allocUnsafeSlow(Math.max(WINDOW_BYTES, wantedBytes));
+    const into = Buffer.from(this.window.buffer);
+    let fill = 0;
+    for await (const piece of this.store.read(this.key, { place: this.place, range: { offsetBytes, lengthBytes: wantedBytes } })) {
+      into.set(piece, fill);
+      fill += piece.length;
+    }
+    this.window = into.subarray(0, fill);
+    this.windowStart = offsetBytes;
+    assert(fill >= lengthBytes, "the store gives what it has under a place");
+    return this.window.subarray(0, lengthBytes);
+  }
+}

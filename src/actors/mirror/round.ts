@@ -1,0 +1,251 @@
+/**
+ * One session with the server: its lists are compared with what the mirror has, directory by directory as they come; files are asked
+ * for, and what arrives goes to the depot. What is gone is only noted here: deletions come after everything else.
+ */
+import { assert, displayOf } from "../../core/index.ts";
+import type { ByteString } from "../../core/index.ts";
+import type { ObjectStore } from "../../objects/index.ts";
+import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
+import { Filters } from "../../rsync/index.ts";
+import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsync/index.ts";
+import { compareDirectory, leadsOut } from "./compare.ts";
+import type { CompareRules, Differences } from "./compare.ts";
+import type { Depot } from "./depot.ts";
+import { DirectoryCare } from "./directory-care.ts";
+import type { OpenDirectory } from "./directory-care.ts";
+import { arrivedFact, attributesFact, isWantedKind, metadataOf, NO_CONTENT } from "./facts.ts";
+import { Fetching } from "./fetching.ts";
+import { ListedDirectories } from "./listed-directories.ts";
+import type { Listed, ListedDirectory } from "./listed-directories.ts";
+import type { SyncOptions } from "./options.ts";
+import { isUpstreamTemporary } from "./publication.ts";
+import type { PublicationOrder } from "./publication.ts";
+import type { SyncCounts, SyncWatcher } from "./report.ts";
+
+export interface RoundParts {
+  readonly store: ObjectStore;
+  readonly files: MirrorFiles;
+  readonly list: FileList;
+  readonly depot: Depot;
+  readonly order: PublicationOrder;
+  readonly digests: Digests;
+  readonly options: SyncOptions;
+  readonly counts: SyncCounts;
+  readonly watcher: SyncWatcher;
+}
+
+/** Why deletions must not be, with the name that caused it where one did. */
+export interface Doubt {
+  readonly why: string;
+  readonly by: ByteString;
+}
+
+const NOTHING = Buffer.alloc(0);
+const NO_NAME = "" as ByteString;
+
+export class Round {
+  /** Stored and not listed: the topmost names of what is gone. */
+  readonly gone: FileEntry[] = [];
+  /** The first reason to doubt that the lists are whole. */
+  doubt: Doubt | undefined;
+  /** Something could not be done before something else is gone: one more round does it. */
+  wantsAnother = false;
+  hasListed = false;
+  /** Names that the mirror had and keeps, with whatever content. */
+  keptCount = 0;
+  ioError = 0;
+  readonly fetching: Fetching;
+  private readonly parts: RoundParts;
+  private readonly care: DirectoryCare;
+  private readonly filters: Filters;
+  private lists: ListedDirectories | undefined;
+  private rules: CompareRules | undefined;
+  private directory: OpenDirectory | undefined;
+  private readonly differences: Differences;
+
+  constructor(parts: RoundParts, session: Session) {
+    this.parts = parts;
+    this.care = new DirectoryCare(parts);
+    this.fetching = new Fetching(parts, session, this.care);
+    this.filters = Filters.atRoot(parts.options.filters);
+    this.differences = {
+      same: (listed, stored) => this.same(listed, stored),
+      touched: (listed, stored) => this.touched(listed, stored),
+      changed: (listed, stored) => this.changed(listed, stored),
+      added: (listed, replaced) => this.added(listed, replaced),
+      gone: (stored) => this.missed(stored),
+    };
+  }
+
+  take(event: SessionEvent): void | Promise<void> {
+    switch (event.type) {
+      case "entry":
+        return this.lists!.add(event);
+      case "listEnd":
+        return this.endList(event.directory, event.ioError);
+      case "data":
+      case "copy":
+      case "fileStart":
+      case "fileEnd":
+      case "fileFailed":
+        return this.fetching.take(event);
+      case "agreed":
+        return this.begin(event.agreement);
+      case "motd":
+        return this.parts.watcher.message(event.text);
+      case "message":
+        if (event.severity === "error" || event.severity === "partial") this.suspect(event.text, NO_NAME);
+        return this.parts.watcher.message(event.text);
+      case "finished":
+        this.ioError = event.ioError;
+        if (event.ioError !== 0) this.suspect(ioErrorWords(event.ioError), NO_NAME);
+        return this.care.finishUnlisted();
+      case "timeout":
+    }
+  }
+
+  private begin(agreement: Agreement): void {
+    this.lists = new ListedDirectories(agreement.isIncremental);
+    this.rules = { hasNanos: agreement.protocol >= 31, listedDigest: this.parts.options.checksum ? agreement.digest : undefined };
+    this.fetching.begin(agreement);
+  }
+
+  private suspect(why: string, by: ByteString): void {
+    this.doubt ??= { why, by };
+  }
+
+  private endList(directory: ByteString | undefined, ioError: number): void | Promise<void> {
+    assert(this.lists !== undefined, "lists come after the agreement");
+    if (ioError !== 0) this.suspect(ioErrorWords(ioError), directory ?? NO_NAME);
+    const directories = this.lists.take(directory);
+    if (!this.hasListed) this.compareRoot(this.lists.root);
+    this.hasListed = true;
+    for (const listed of directories) this.compare(listed);
+    const { depot, files, options } = this.parts;
+    if (files.deletions.count > 0 && !options.dryRun) return this.unqueue(directories);
+    if (depot.isFull) return depot.room();
+  }
+
+  /** What is listed again is not to be deleted. */
+  private async unqueue(directories: readonly ListedDirectory[]): Promise<void> {
+    const { deletions } = this.parts.files;
+    for (const { listed } of directories) {
+      const again = deletions.queued(listed.map(({ entry }) => entry.path));
+      if (again.length > 0) await deletions.done(again);
+    }
+    await this.parts.depot.room();
+  }
+
+  private compareRoot(root: Entry | undefined): void {
+    if (root === undefined) return;
+    this.parts.counts.entryCount++;
+    const stored = this.parts.list.entry(root.path);
+    if (stored === undefined) this.care.arrived(root, undefined);
+    else if (stored.mode !== root.mode || stored.mtimeSeconds !== root.mtimeSeconds || (this.rules!.hasNanos && stored.mtimeNanos !== root.mtimeNanos))
+      this.care.arrived(root, stored);
+  }
+
+  private compare({ path, listed }: ListedDirectory): void {
+    const { list } = this.parts;
+    const wanted = listed.every((each) => this.isWanted(each.entry)) ? listed : listed.filter((each) => this.isWanted(each.entry) || this.skip(each.entry));
+    this.directory = this.care.open(path);
+    compareDirectory(wanted, list.children(path), this.rules!, this.differences);
+    this.care.compared(this.directory);
+    this.directory = undefined;
+  }
+
+  private isWanted({ path, kind, linkTarget }: Entry): boolean {
+    const { options } = this.parts;
+    if (!isWantedKind(kind)) return false;
+    if (!options.temporaryNames && path.includes(".") && isUpstreamTemporary(path)) return false;
+    return !(options.safeLinks && kind === "symlink" && leadsOut(path, linkTarget!));
+  }
+
+  private skip({ path, kind, linkTarget }: Entry): false {
+    this.parts.counts.skippedCount++;
+    const why = !isWantedKind(kind)
+      ? `a ${kind}`
+      : kind === "symlink"
+        ? `leads out of the mirror, to '${displayOf(linkTarget!)}'`
+        : "an unfinished file of another rsync";
+    this.parts.watcher.item({ path, what: "skipped", why });
+    return false;
+  }
+
+  private count({ entry }: Listed): void {
+    this.parts.counts.entryCount++;
+    if (entry.kind === "file") this.parts.counts.totalBytes += entry.sizeBytes;
+  }
+
+  private same(listed: Listed, stored: FileEntry): void {
+    this.count(listed);
+    this.keptCount++;
+    this.parts.counts.sameCount++;
+    if (listed.entry.hardLink !== undefined) this.fetching.isStored(listed.entry, stored);
+  }
+
+  private touched(listed: Listed, stored: FileEntry): void {
+    const { entry } = listed;
+    this.count(listed);
+    this.keptCount++;
+    if (entry.hardLink !== undefined) this.fetching.isStored(entry, stored);
+    if (entry.kind === "directory") return this.care.arrived(entry, stored);
+    if (entry.kind === "symlink") return this.link(entry, "touched");
+    this.fetching.touch(entry, stored);
+  }
+
+  private changed(listed: Listed, stored: FileEntry): void {
+    this.count(listed);
+    this.keptCount++;
+    if (listed.entry.kind === "symlink") return this.link(listed.entry, "changed");
+    this.fetching.want(listed, stored, this.directory!);
+  }
+
+  private added(listed: Listed, replaced: FileEntry | undefined): void {
+    const { entry } = listed;
+    this.count(listed);
+    if (replaced !== undefined && !this.clear(entry, replaced)) return;
+    if (entry.kind === "file") return this.fetching.want(listed, undefined, this.directory!);
+    if (entry.kind === "symlink") return this.link(entry, "added");
+    this.directory!.isChanged = true;
+    this.care.make(entry);
+    this.care.arrived(entry, undefined);
+  }
+
+  /** Makes way for another kind. A directory goes only with the deletions, after which another round comes; false until then. */
+  private clear(entry: Entry, replaced: FileEntry): boolean {
+    if (replaced.kind === "directory") {
+      this.missed(replaced);
+      this.wantsAnother = true;
+      this.parts.counts.leftOverCount++;
+      return false;
+    }
+    if (entry.kind === "directory" && !this.parts.options.dryRun && isWantedKind(replaced.kind))
+      this.parts.depot.add({ kind: "remove", name: { key: replaced.path, kind: replaced.kind } });
+    return true;
+  }
+
+  private missed(stored: FileEntry): void {
+    const { options } = this.parts;
+    const isProtected = !options.deleteExcluded && options.filters.length > 0 && this.filters.excludesPath(stored.path, stored.kind === "directory");
+    if (!isProtected) this.gone.push(stored);
+  }
+
+  private link(entry: Entry, what: "added" | "changed" | "touched"): void {
+    const { counts, depot, options, store, watcher } = this.parts;
+    if (what === "touched") counts.touchedCount++;
+    else counts.arrivedCount++;
+    watcher.item({ path: entry.path, what, why: "" });
+    if (options.dryRun) return;
+    this.directory!.isChanged = true;
+    const common = { key: entry.path, forgetsSums: false, sums: undefined };
+    if (what === "touched" && !store.features.isTree) return depot.add({ kind: "fact", fact: attributesFact(entry) });
+    const object = { key: entry.path, metadata: metadataOf(entry), bytes: NOTHING };
+    depot.add({ ...common, kind: "put", object, fact: (place) => arrivedFact(entry, NO_CONTENT, place) });
+  }
+}
+
+function ioErrorWords(ioError: number): string {
+  if ((ioError & 1) !== 0) return "the server could not read everything";
+  return (ioError & 2) !== 0 ? "something vanished on the server while it was listed or sent" : "the server met one of its limits";
+}

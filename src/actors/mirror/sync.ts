@@ -1,0 +1,225 @@
+/**
+ * One sync of a mirror from its first word to its last fact: connect, compare and fetch in a round, publish what comes last, delete,
+ * record how it went. Whatever ends it in the middle, what was recorded is durable, and the next sync goes on from there.
+ */
+import { displayOf, isRainbowError, RainbowError } from "../../core/index.ts";
+import type { ByteString, Clock } from "../../core/index.ts";
+import type { ObjectStore } from "../../objects/index.ts";
+import type { FileList, MirrorFiles } from "../../projections/index.ts";
+import { Session } from "../../rsync/index.ts";
+import type { Digests, OpenZstdStream, SessionOptions } from "../../rsync/index.ts";
+import { enqueue, holdReason, removalsOf, removeDue } from "./deleting.ts";
+import { Depot } from "./depot.ts";
+import { carry } from "./driver.ts";
+import type { MirrorSource, SyncOptions } from "./options.ts";
+import { PublicationOrder } from "./publication.ts";
+import { SyncCounts } from "./report.ts";
+import type { SyncOutcome, SyncWatcher } from "./report.ts";
+import { Round } from "./round.ts";
+import type { Doubt } from "./round.ts";
+import { counted, throttled } from "./wire.ts";
+import type { Dial } from "./wire.ts";
+
+export interface SyncParts {
+  readonly dial: Dial;
+  readonly clock: Clock;
+  readonly store: ObjectStore;
+  readonly files: MirrorFiles;
+  readonly digests: Digests;
+  readonly openZstdStream: OpenZstdStream | undefined;
+  readonly source: MirrorSource;
+  readonly memory: SyncMemory;
+}
+
+/** What a mirror keeps in mind from sync to sync, and may forget. */
+export interface SyncMemory {
+  /** Of the block sums that are kept: the same for all sessions of a mirror, and nobody else's. Not 0. */
+  readonly seed: number;
+  /** The server takes no seed from us, so sums cannot be kept. */
+  refusesSeed: boolean;
+  /** Uploads of an earlier process were looked for and given up. */
+  hasTidied: boolean;
+}
+
+const ROUNDS_MAX = 2; // The second one fetches what stood in the way of something that is gone, or got lost in the store.
+
+/** Throws what ended it early; SyncFailed is recorded then. */
+export async function syncMirror(parts: SyncParts, options: SyncOptions, cause: string, watcher: SyncWatcher, signal: AbortSignal): Promise<SyncOutcome> {
+  const sync = new Sync(parts, options, watcher, signal);
+  if (options.dryRun) return sync.run();
+  await parts.files.record([{ type: "SyncStarted", cause }]);
+  try {
+    return await sync.run();
+  } catch (error) {
+    await sync.fail(error);
+    throw error;
+  }
+}
+
+class Sync {
+  private readonly parts: SyncParts;
+  private readonly options: SyncOptions;
+  private readonly watcher: SyncWatcher;
+  private readonly signal: AbortSignal;
+  private readonly depot: Depot;
+  private readonly order: PublicationOrder;
+  private readonly counts = new SyncCounts();
+  private ioError = 0;
+  private held: Doubt | undefined;
+
+  constructor(parts: SyncParts, options: SyncOptions, watcher: SyncWatcher, signal: AbortSignal) {
+    this.parts = parts;
+    this.options = options;
+    this.watcher = watcher;
+    this.signal = signal;
+    this.depot = new Depot(parts.store, parts.files);
+    this.order = new PublicationOrder(options.last);
+  }
+
+  async run(): Promise<SyncOutcome> {
+    const { store, memory, files } = this.parts;
+    if (!memory.hasTidied && !this.options.dryRun) {
+      await store.abortUnfinished(new Set());
+      memory.hasTidied = true;
+    }
+    for (let round = 1; round <= ROUNDS_MAX; round++) if (!(await this.goRound())) break;
+    this.watcher.phase("committing");
+    if (this.options.dryRun) return this.outcome();
+    await this.depot.flush();
+    await files.sums.flush();
+    const outcome = this.outcome();
+    const { counts, ioError, heldBecause, heldBy, queuedCount } = outcome;
+    const { entryCount, totalBytes, arrivedCount, touchedCount, withdrawnCount, fetchedBytes, reusedBytes, receivedBytes, sentBytes } = counts;
+    const seen = { entryCount, totalBytes, arrivedCount, touchedCount, withdrawnCount, fetchedBytes, reusedBytes, receivedBytes, sentBytes };
+    await files.record([{ type: "SyncFinished", ...seen, queuedCount, ioError, heldBecause, heldBy }]);
+    return outcome;
+  }
+
+  /** What arrived counts, whatever ended the sync. */
+  async fail(error: unknown): Promise<void> {
+    const code = isRainbowError(error) ? error.code : "IO";
+    const message = error instanceof Error ? error.message : String(error);
+    try {
+      await this.depot.flush();
+      await this.parts.files.record([{ type: "SyncFailed", code, message: message.slice(0, 1000) }]);
+    } catch (failure) {
+      // The store or the stream is what failed: then that cannot be recorded, and the first error tells why.
+      if (failure !== error && !isRainbowError(failure)) throw failure;
+    }
+  }
+
+  private outcome(): SyncOutcome {
+    const { counts, ioError, held } = this;
+    const queuedCount = this.parts.files.deletions.count;
+    return { counts, isUnchanged: false, ioError, heldBecause: held?.why ?? "", heldBy: held?.by ?? ("" as ByteString), queuedCount };
+  }
+
+  /** Lists, fetches, publishes, deletes; whether another round is needed for what could not be done before the deletions. */
+  private async goRound(): Promise<boolean> {
+    const { files, store, digests } = this.parts;
+    const { options, counts, watcher, depot, order } = this;
+    const list = await files.list();
+    Object.assign(counts, { entryCount: 0, totalBytes: 0, sameCount: 0, leftOverCount: 0, skippedCount: 0 });
+    const lostBefore = depot.lostCount;
+    try {
+      const round = await this.runSession((session) => new Round({ store, files, list, depot, order, digests, options, counts, watcher }, session));
+      this.ioError |= round.ioError;
+      if (options.dryRun) {
+        this.foresee(round, list);
+        return false;
+      }
+      watcher.phase("publishing");
+      await round.fetching.publish();
+      await depot.flush();
+      await this.delete(round, list);
+      await depot.flush();
+      return (round.wantsAnother && this.held === undefined) || depot.lostCount > lostBefore;
+    } finally {
+      list.close();
+    }
+  }
+
+  private async runSession(roundFor: (session: Session) => Round): Promise<Round> {
+    const { memory } = this.parts;
+    try {
+      return await this.trySession(roundFor, memory.refusesSeed ? undefined : memory.seed);
+    } catch (error) {
+      // A server may be set to refuse the option, and an old one does not know it. It says so before it lists anything.
+      const isAboutSeed = !memory.refusesSeed && isRainbowError(error, "RSYNC_REFUSED", "RSYNC_ENDED") && /checksum-seed/.test(error.message);
+      if (!isAboutSeed) throw error;
+      memory.refusesSeed = true;
+      return await this.trySession(roundFor, undefined);
+    }
+  }
+
+  private async trySession(roundFor: (session: Session) => Round, checksumSeed: number | undefined): Promise<Round> {
+    const { dial, clock, source, digests, openZstdStream } = this.parts;
+    const { options, counts, watcher, signal } = this;
+    watcher.phase("connecting");
+    const dialled = await dial(source.address, options.timeouts);
+    const shaped = options.bytesPerSecondMax === undefined ? dialled : throttled(dialled, options.bytesPerSecondMax, clock);
+    const wire = counted(shaped, counts);
+    const session = new Session(this.sessionOptions(checksumSeed), digests, openZstdStream);
+    const round = roundFor(session);
+    watcher.phase("comparing");
+    try {
+      await carry(session, wire, (event) => round.take(event), clock, signal);
+      if (!round.hasListed) throw new RainbowError("RSYNC_REFUSED", `the rsync server lists nothing for '${displayOf(source.path)}'`, { path: source.path });
+      return round;
+    } catch (error) {
+      await round.fetching.abandon();
+      throw error;
+    }
+  }
+
+  private sessionOptions(checksumSeed: number | undefined): SessionOptions {
+    const { source } = this.parts;
+    const { options } = this;
+    return {
+      module: source.module,
+      ...(source.login === undefined ? {} : { login: source.login }),
+      paths: [(source.path === "" ? "" : `${source.path}/`) as ByteString],
+      hardLinks: true,
+      listDigests: options.checksum,
+      filters: options.filters,
+      checksumSeed,
+      ...(options.protocolMax === undefined ? {} : { protocolMax: options.protocolMax }),
+      limits: options.limits,
+    };
+  }
+
+  /** Whether removals may be, and how many there are that nobody knew of. */
+  private judge(round: Round, list: FileList): { readonly held: Doubt | undefined; readonly removalCount: number } {
+    const { counts, options } = this;
+    const { deletions } = this.parts.files;
+    let removalCount = 0;
+    for (const entry of removalsOf(list, round.gone, options)) if (deletions.count === 0 || deletions.queued([entry.path]).length === 0) removalCount++;
+    const failed = round.fetching.firstFailed;
+    const doubt = round.doubt ?? (failed === undefined ? undefined : { why: "a file could not be fetched", by: failed });
+    const isCut = round.fetching.isCut;
+    const example = round.gone[0]?.path ?? ("" as ByteString);
+    const found = { doubt, entryCount: counts.entryCount, keptCount: round.keptCount, removalCount, example, isCut };
+    return { held: holdReason(found, options), removalCount };
+  }
+
+  /** What a dry run says of removals. */
+  private foresee(round: Round, list: FileList): void {
+    if (!this.options.deletes) return;
+    this.held = this.judge(round, list).held;
+    if (this.held !== undefined) return;
+    for (const { path } of removalsOf(list, round.gone, this.options)) this.watcher.item({ path, what: "deleted", why: "" });
+  }
+
+  private async delete(round: Round, list: FileList): Promise<void> {
+    const { files, store, clock } = this.parts;
+    const { options, counts, watcher, signal } = this;
+    if (!options.deletes) return;
+    if (round.gone.length > 0 || files.deletions.count > 0) watcher.phase("deleting");
+    const { held, removalCount } = this.judge(round, list);
+    this.held = held;
+    if (held !== undefined) return;
+    const deleting = { store, files, clock, options, counts, watcher, signal };
+    if (removalCount > 0) await enqueue(deleting, removalsOf(list, round.gone, options));
+    if (files.deletions.count > 0) await removeDue(deleting);
+  }
+}
