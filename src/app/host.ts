@@ -8,7 +8,7 @@ import { createActor, fromPromise, waitFor } from "xstate";
 import type { Actor } from "xstate";
 import { captureActor } from "../actors/capture/index.ts";
 import { hostActor } from "../actors/host/index.ts";
-import { closeMachine, machineActor, openMachine } from "../actors/machine/index.ts";
+import { closeMachine, machineActor, openMachine, streamOf } from "../actors/machine/index.ts";
 import type { OpenedMachine } from "../actors/machine/index.ts";
 import { Keeper, retentionActor } from "../actors/retention/index.ts";
 import type { RetentionState } from "../actors/retention/index.ts";
@@ -112,8 +112,8 @@ export class Host {
       actors: {
         open: fromPromise(() =>
           openMachine({
-            machine: options.machine,
-            label: options.label,
+            stream: streamOf(options.machine),
+            enrol: (identity) => ({ type: "MachineEnrolled", machine: options.machine, label: options.label, ...identity }),
             version: options.version,
             quiet: options.capture === undefined,
             store: this.eventStore,

@@ -33,7 +33,7 @@ export async function mendEvents({ path: directory, format }: DataDirectory): Pr
   try {
     const { problems, streams } = await salvageLmdbEventStore(path, target);
     const saved = streams.find((each) => each.stream === stream);
-    if (saved === undefined || !(await isEnrolled(target, format.machine))) throw nothingSaved(path, damage);
+    if (saved === undefined || !(await isEnrolled(target, stream))) throw nothingSaved(path, damage);
     const keptPath = swap(directory, path, target);
     const pages = problems.slice(0, PROBLEMS_TOLD).map(({ page, what }) => `page ${page}: ${what}`);
     return {
@@ -66,10 +66,10 @@ async function damageOf(path: string, stream: string): Promise<string | undefine
 }
 
 /** The machine's first event holds the key of its chunks: without it no content can be verified. */
-async function isEnrolled(path: string, machine: string): Promise<boolean> {
+async function isEnrolled(path: string, stream: string): Promise<boolean> {
   const store = await openLmdbEventStore({ path });
   try {
-    return (await enrolmentOf(store, machine)) !== undefined;
+    return (await enrolmentOf(store, stream)) !== undefined;
   } catch (error) {
     if (isRainbowError(error, "STORE_CORRUPT")) return false;
     throw error;

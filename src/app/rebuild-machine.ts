@@ -16,7 +16,7 @@ const QUOTA_BYTES_UNKNOWN = 2 ** 40; // Used only where both superblocks are dam
 
 export async function rebuildMachine(disk: Disk, directory: DataDirectory, store: EventStore): Promise<void> {
   const { machine } = directory.format;
-  const enrolled = await enrolmentOf(store, machine);
+  const enrolled = await enrolmentOf(store, streamOf(machine));
   if (enrolled === undefined)
     throw new RainbowError("NO_STORE", `${directory.path}: the event store has nothing of machine ${machine}: there is nothing to repair`);
   await rebuildControl(
@@ -29,7 +29,7 @@ export async function rebuildMachine(disk: Disk, directory: DataDirectory, store
       uuid: enrolled.dataFile,
       quotaBytes: QUOTA_BYTES_UNKNOWN,
     },
-    await rebuildSource(store, machine),
+    await rebuildSource(store, streamOf(machine)),
   );
 }
 
@@ -37,10 +37,9 @@ export async function rebuildMachine(disk: Disk, directory: DataDirectory, store
  * What must be kept (rule 18): the trees that the newest Rebased names, of the window's start and of snapshots that were not dropped
  * since, and every chunk that an event from there on stored or named.
  */
-export async function rebuildSource(store: EventStore, machine: string): Promise<RebuildSource> {
-  const stream = streamOf(machine);
+export async function rebuildSource(store: EventStore, stream: string): Promise<RebuildSource> {
   const { headRevision } = await store.info(stream);
-  const newest = await newestOfAll(store, machine);
+  const newest = await newestOfAll(store, stream);
   const snapshots = new Map(newest?.state.snapshots.map(({ name, revision }) => [name, revision]));
   const kept = new ChunkSet();
   const from = ((newest?.window ?? -1) + 1) as Revision; // Older events may not be truncated yet: what only they name was freed.

@@ -2,6 +2,7 @@
  * What a capture source reports and the host records: facts about nodes, in capture order. The same shapes are the data of the
  * machine stream's events (src/events gives them versions and bytes). Sizes and offsets are bytes of the file.
  */
+import type { ContentDigest, StoredObject } from "./mirrored.ts";
 import type { NodeKind, Xattr } from "./os.ts";
 import type { ByteString, ChunkNumber, Epoch, NodeId, TimeUs } from "./units.ts";
 
@@ -181,24 +182,9 @@ export interface RootOptions {
   readonly fileBytesMax: number;
 }
 
-/** A digest of a file's content. */
-export interface ContentDigest {
-  /** As rsync names it: "xxh128", "md5" … */
-  readonly name: string;
-  readonly bytes: Buffer;
-}
-/** Where an object store keeps the content of a mirrored file. */
-export interface StoredObject {
-  /** "": the key that the file's path has by rule. */
-  readonly key: ByteString;
-  /** "" where the store keeps no versions: the object is what it is now. */
-  readonly version: string;
-  /** What the store calls this content; "" where it calls it nothing. Another one means that it was replaced. */
-  readonly etag: string;
-}
 /**
- * A mirror has this under that name from here on: a file whose object is durable, a directory or a special file. A node of the same
- * kind that is there becomes this; any other loses the name. Every name of a hard-linked file is a file of its own, with its own object.
+ * A mirror has this under that name from here on: a file whose object is durable, a directory or a special file. Where the node has the
+ * name already it becomes this; any other node loses the name. Every name of a hard-linked file is a file of its own, with its own object.
  */
 export interface FileArrived {
   readonly type: "FileArrived";
@@ -274,6 +260,12 @@ export interface SyncFailed {
 }
 
 export type Change =
+  | FileArrived
+  | LinkArrived
+  | FileWithdrawn
+  | SyncStarted
+  | SyncFinished
+  | SyncFailed
   | NodeCreated
   | NodeLinked
   | NodeRenamed

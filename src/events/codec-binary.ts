@@ -2,8 +2,8 @@
  * The hot events in bytes, encode and decode side by side; a version byte comes before what is written here (codec.ts).
  * Layouts: FORMAT.md "Binary events". A published layout never changes: a new version gets a reader of its own in READERS.
  */
-import { assert, NODE_KINDS } from "../core/index.ts";
-import type { Attributes, ByteReader, ByteString, ByteWriter, ChunkNumber, Extent, NodeId, TimeUs, Xattr } from "../core/index.ts";
+import { assert, NODE_KINDS, readDigest, readObject, writeDigest, writeObject } from "../core/index.ts";
+import type { Attributes, ByteReader, ByteString, ByteWriter, ChunkNumber, Extent, NodeId, TimeUs, WithdrawalReason, Xattr } from "../core/index.ts";
 import {
   CHUNKS_MAX,
   EXTENTS_MAX,
@@ -22,6 +22,9 @@ export type BinaryType =
   | "NodeRenamed"
   | "NodeUnlinked"
   | "AttributesSet"
+  | "FileArrived"
+  | "LinkArrived"
+  | "FileWithdrawn"
   | "ChunksStored"
   | "ExtentsWritten"
   | "SizeSet"
@@ -61,6 +64,23 @@ function readName(reader: ByteReader): ByteString {
   const name = reader.byteString(NAME_BYTES_MAX);
   if (name.length === 0) reader.reject("an empty name");
   return name;
+}
+
+/** A node, and one of its names. */
+interface NamePlace {
+  readonly node: NodeId;
+  readonly parent: NodeId;
+  readonly name: ByteString;
+}
+
+function writePlace(writer: ByteWriter, { node, parent, name }: NamePlace): void {
+  writeNode(writer, node);
+  writeNode(writer, parent);
+  writeName(writer, name);
+}
+
+function readPlace(reader: ByteReader): NamePlace {
+  return { node: readNode(reader), parent: readNode(reader), name: readName(reader) };
 }
 
 function writeAttributes(writer: ByteWriter, attributes: Attributes): void {
@@ -163,6 +183,30 @@ const readChunks: Read<"ChunksStored"> = (reader) => {
   return { type: "ChunksStored", first, chunks };
 };
 
+/** Codes 1 to 3, in this order. */
+const WITHDRAWAL_REASONS: readonly WithdrawalReason[] = ["gone", "forgotten", "lost"];
+
+interface Stamp {
+  readonly mode: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanos: number;
+}
+
+function writeStamp(writer: ByteWriter, { mode, mtimeSeconds, mtimeNanos }: Stamp): void {
+  assert(mode >= 0 && mode < 4096, "a mode has 12 bits");
+  assert(mtimeNanos >= 0 && mtimeNanos < 1e9, "nanoseconds are less than a second");
+  writer.u16(mode);
+  writer.signed(mtimeSeconds);
+  writer.varint(mtimeNanos);
+}
+
+function readStamp(reader: ByteReader): Stamp {
+  const [mode, mtimeSeconds, mtimeNanos] = [reader.u16(), reader.signed(), reader.varint()];
+  if (mode >= 4096) reader.reject("a mode out of range");
+  if (mtimeNanos >= 1e9) reader.reject("nanoseconds out of range");
+  return { mode, mtimeSeconds, mtimeNanos };
+}
+
 /** Writers always write the newest version. */
 export const WRITERS: { readonly [T in BinaryType]: Write<T> } = {
   NodeCreated: (writer, event) => {
@@ -175,11 +219,7 @@ export const WRITERS: { readonly [T in BinaryType]: Write<T> } = {
     writer.byteString(event.linkTarget);
     writer.varint(event.rdev);
   },
-  NodeLinked: (writer, event) => {
-    writeNode(writer, event.node);
-    writeNode(writer, event.parent);
-    writeName(writer, event.name);
-  },
+  NodeLinked: writePlace,
   NodeRenamed: (writer, event) => {
     writeNode(writer, event.node);
     writeNode(writer, event.fromParent);
@@ -188,16 +228,32 @@ export const WRITERS: { readonly [T in BinaryType]: Write<T> } = {
     writeName(writer, event.toName);
     writeNode(writer, event.replaced);
   },
-  NodeUnlinked: (writer, event) => {
-    writeNode(writer, event.node);
-    writeNode(writer, event.parent);
-    writeName(writer, event.name);
-  },
+  NodeUnlinked: writePlace,
   AttributesSet: (writer, event) => {
     writeNode(writer, event.node);
     writeAttributes(writer, event.attributes);
     assert(event.linkTarget.length <= LINK_TARGET_BYTES_MAX, "a link target is within its limit");
     writer.byteString(event.linkTarget);
+  },
+  FileArrived: (writer, event) => {
+    writer.u8(NODE_KINDS.indexOf(event.kind) + 1);
+    writePlace(writer, event);
+    writeStamp(writer, event);
+    writer.varint(event.sizeBytes);
+    writer.varint(event.rdev);
+    writeDigest(writer, event.digest);
+    writeObject(writer, event.object);
+  },
+  LinkArrived: (writer, event) => {
+    writePlace(writer, event);
+    writeStamp(writer, event);
+    assert(event.linkTarget.length <= LINK_TARGET_BYTES_MAX, "a link target is within its limit");
+    writer.byteString(event.linkTarget);
+    writeObject(writer, event.object);
+  },
+  FileWithdrawn: (writer, event) => {
+    writePlace(writer, event);
+    writer.u8(WITHDRAWAL_REASONS.indexOf(event.reason) + 1);
   },
   ChunksStored: writeChunks,
   ExtentsWritten: (writer, event) => {
@@ -245,10 +301,36 @@ const readSettled: Read<"VersionSettled"> = (reader) => {
   return { type: "VersionSettled", node, unsettled: flag === 1 };
 };
 
+const readArrived: Read<"FileArrived"> = (reader) => {
+  const kind = NODE_KINDS[reader.u8() - 1];
+  if (kind === undefined || kind === "symlink") return reader.reject("an unknown kind of node");
+  const [place, stamp] = [readPlace(reader), readStamp(reader)];
+  return {
+    type: "FileArrived",
+    kind,
+    ...place,
+    ...stamp,
+    sizeBytes: reader.varint(),
+    rdev: reader.varint(),
+    digest: readDigest(reader),
+    object: readObject(reader),
+  };
+};
+
+const readLinkArrived: Read<"LinkArrived"> = (reader) => {
+  const [place, stamp] = [readPlace(reader), readStamp(reader)];
+  return { type: "LinkArrived", ...place, ...stamp, linkTarget: reader.byteString(LINK_TARGET_BYTES_MAX), object: readObject(reader) };
+};
+
+const readWithdrawn: Read<"FileWithdrawn"> = (reader) => {
+  const place = readPlace(reader);
+  return { type: "FileWithdrawn", ...place, reason: WITHDRAWAL_REASONS[reader.u8() - 1] ?? reader.reject("an unknown reason of a withdrawal") };
+};
+
 /** Index v - 1 reads version v and gives the event in its newest shape. Fields are read in the order in which they are written here. */
 export const READERS: { readonly [T in BinaryType]: readonly Read<T>[] } = {
   NodeCreated: [readCreated],
-  NodeLinked: [(reader) => ({ type: "NodeLinked", node: readNode(reader), parent: readNode(reader), name: readName(reader) })],
+  NodeLinked: [(reader) => ({ type: "NodeLinked", ...readPlace(reader) })],
   NodeRenamed: [
     (reader) => ({
       type: "NodeRenamed",
@@ -260,10 +342,13 @@ export const READERS: { readonly [T in BinaryType]: readonly Read<T>[] } = {
       replaced: readNode(reader),
     }),
   ],
-  NodeUnlinked: [(reader) => ({ type: "NodeUnlinked", node: readNode(reader), parent: readNode(reader), name: readName(reader) })],
+  NodeUnlinked: [(reader) => ({ type: "NodeUnlinked", ...readPlace(reader) })],
   AttributesSet: [
     (reader) => ({ type: "AttributesSet", node: readNode(reader), attributes: readAttributes(reader), linkTarget: reader.byteString(LINK_TARGET_BYTES_MAX) }),
   ],
+  FileArrived: [readArrived],
+  LinkArrived: [readLinkArrived],
+  FileWithdrawn: [readWithdrawn],
   ChunksStored: [readChunks],
   ExtentsWritten: [(reader) => ({ type: "ExtentsWritten", node: readNode(reader), extents: readExtents(reader) })],
   SizeSet: [(reader) => ({ type: "SizeSet", node: readNode(reader), sizeBytes: reader.varint() })],

@@ -31,7 +31,27 @@ const scope: Check = (value) => {
 const options: Check = (value) =>
   isObject(value) && flag(value["crossMounts"]) && natural(value["fileBytesMax"]) && Array.isArray(value["rules"]) && value["rules"].every(text);
 
+const ERROR_CODE = /^[A-Z_]{1,64}$/;
+const code: Check = (value) => typeof value === "string" && ERROR_CODE.test(value);
+
 const SHAPES: { readonly [T in JsonType]: { readonly [F in FieldsOf<T>]: Check } } = {
+  SyncStarted: { cause: text },
+  SyncFinished: {
+    entryCount: natural,
+    totalBytes: natural,
+    arrivedCount: natural,
+    touchedCount: natural,
+    withdrawnCount: natural,
+    queuedCount: natural,
+    fetchedBytes: natural,
+    reusedBytes: natural,
+    receivedBytes: natural,
+    sentBytes: natural,
+    ioError: natural,
+    heldBecause: text,
+    heldBy: bytes,
+  },
+  SyncFailed: { code, message: text },
   ClockStepped: { beforeUs: natural, afterUs: natural },
   GapOpened: { gap: text, scope, reason, fromUs: natural, detail: text },
   GapClosed: { gap: text },
@@ -39,6 +59,7 @@ const SHAPES: { readonly [T in JsonType]: { readonly [F in FieldsOf<T>]: Check }
   RootProtected: { root: natural, path: bytes, filesystemUuid: text, inode: natural, btimeSeconds: integer, btimeNanos: natural, options },
   RootReleased: { root: natural },
   MachineEnrolled: { machine: text, label: text, hashKey: text, dataFile: text },
+  MirrorDefined: { mirror: text, label: text, hashKey: text, dataFile: text, source: text, target: text, options: record },
   HostOpened: { version: text },
   EpochStarted: { epoch: natural },
   SnapshotTaken: { name: text, revision: natural, atUs: natural, pinned: flag },

@@ -13,6 +13,25 @@ export interface MachineEnrolled {
   /** UUID of the data file. */
   readonly dataFile: string;
 }
+/**
+ * First event of a mirror's stream, and again when somebody changes what it says of source, target or options. It never holds a
+ * password. `hashKey` and `dataFile` are as a machine's: a mirror's trees lie in a data file too.
+ */
+export interface MirrorDefined {
+  readonly type: "MirrorDefined";
+  readonly mirror: string;
+  readonly label: string;
+  readonly hashKey: string;
+  readonly dataFile: string;
+  /** rsync://[user@]host[:port]/module[/path] */
+  readonly source: string;
+  /** s3://bucket[/prefix], or a directory. */
+  readonly target: string;
+  /** As the mirror's actor defines them. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+/** What the first event of a stream says: who it is of. */
+export type Enrolment = MachineEnrolled | MirrorDefined;
 /** Appended first at each open of the host: shuts out appends of before. */
 export interface HostOpened {
   readonly type: "HostOpened";
@@ -54,7 +73,7 @@ export interface Rebased {
   readonly state: Readonly<Record<string, unknown>>;
 }
 
-export type HostEvent = MachineEnrolled | HostOpened | EpochStarted | ChunksStored | SnapshotTaken | SnapshotDropped | PolicySet | PathPurged | Rebased;
+export type HostEvent = Enrolment | HostOpened | EpochStarted | ChunksStored | SnapshotTaken | SnapshotDropped | PolicySet | PathPurged | Rebased;
 export type MachineEvent = Change | HostEvent;
 export type MachineEventType = MachineEvent["type"];
 

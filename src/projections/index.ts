@@ -41,4 +41,4 @@ export { resolvePath } from "./resolve-path.ts";
 export type { ResolvedPath } from "./resolve-path.ts";
 export { largestFolders } from "./usage/index.ts";
 export type { FolderUsage } from "./usage/index.ts";
-export type { Gap, NameEntry, NodeName, NodeRecord, View } from "./view.ts";
+export type { Gap, MirroredContent, NameEntry, NodeName, NodeRecord, View } from "./view.ts";

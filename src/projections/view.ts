@@ -1,9 +1,15 @@
 /** The face of a machine's state at one revision: what was true then. Immutable; closed by its reader. */
-import type { Attributes, ByteString, Extent, GapReason, NodeId, NodeKind, Revision, TimeUs } from "../core/index.ts";
+import type { Attributes, ByteString, ContentDigest, Extent, GapReason, NodeId, NodeKind, Revision, StoredObject, TimeUs } from "../core/index.ts";
 
 export interface NodeName {
   readonly parent: NodeId;
   readonly name: ByteString;
+}
+
+/** What is known of a mirrored file beside its attributes. */
+export interface MirroredContent {
+  readonly digest: ContentDigest | undefined;
+  readonly object: StoredObject | undefined;
 }
 
 export interface NodeRecord {
@@ -20,6 +26,8 @@ export interface NodeRecord {
   readonly unsettled: boolean;
   /** A pass over it is under way: the answers give the version before it. A first pass has no version before it yet: `hidden`. */
   readonly hidden: boolean;
+  /** Of a mirror: its content lies in an object store, and no extents are known. */
+  readonly mirrored?: MirroredContent;
 }
 
 export interface NameEntry {

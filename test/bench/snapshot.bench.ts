@@ -1,6 +1,6 @@
 /** Naming the present of a machine with a million files: `snapshot` as the host carries it out, on the embedded stores. */
 import { join } from "node:path";
-import { openMachine, closeMachine } from "../../src/actors/machine/index.ts";
+import { closeMachine, openMachine, streamOf } from "../../src/actors/machine/index.ts";
 import { takeSnapshot } from "../../src/actors/retention/index.ts";
 import { openDisk, openOs } from "../../src/app/os/index.ts";
 import { systemClock, systemRandom } from "../../src/app/index.ts";
@@ -19,11 +19,12 @@ const PER_FOLDER = 1000;
 const SNAPSHOTS = 50;
 const clock = systemClock();
 const random = systemRandom();
+const MACHINE = random.uuid();
 const base = temporaryDirectory("snapshot");
 const store = await openLmdbEventStore({ path: join(base, "events.lmdb"), create: true });
 const machine = await openMachine({
-  machine: random.uuid(),
-  label: "bench",
+  stream: streamOf(MACHINE),
+  enrol: (identity) => ({ type: "MachineEnrolled", machine: MACHINE, label: "bench", ...identity }),
   version: "0",
   store,
   openDig: (hashKey) =>

@@ -70,8 +70,8 @@ export class RetentionWalk {
     this.readers = [];
     const { world } = this;
     const opening = openMachine({
-      machine: MACHINE,
-      label: "walk",
+      stream: STREAM,
+      enrol: (identity) => ({ type: "MachineEnrolled", machine: MACHINE, label: "walk", ...identity }),
       version: "0",
       store: this.store,
       openDig: (hashKey) =>
@@ -265,7 +265,7 @@ export class RetentionWalk {
     const world = new World(this.random);
     this.controls.maps.clear();
     const hashKey = this.session.hashKey;
-    const source = await rebuildSource(this.store, MACHINE);
+    const source = await rebuildSource(this.store, STREAM);
     const options = { disk: this.disk.port(world), directory: "/m", hashKey, control: this.controls.opener(world, this.random) };
     await world.until(rebuildControl({ ...options, uuid: DATA_FILE, quotaBytes: QUOTA_BYTES }, source));
     for (const [path, rows] of this.controls.maps) if (path.endsWith(".new")) this.controls.maps.set("/m/control.lmdb", rows);
@@ -336,7 +336,7 @@ export class RetentionWalk {
     await this.settle();
     await this.world.until(commitRebase(this.context, this.machine.dig.trees.list().at(-1)!.revision));
     await this.settle();
-    if ((await newestRebased(this.store, MACHINE))?.window !== projection.window()) throw new Error("the newest rebase is not the one that is found");
+    if ((await newestRebased(this.store, STREAM))?.window !== projection.window()) throw new Error("the newest rebase is not the one that is found");
     if (this.machine.dig.trees.list()[0]!.revision !== projection.window()) throw new Error("a tree before the window is left");
     await this.world.until(closeMachine(this.machine));
   }

@@ -8,7 +8,7 @@ export { machineActor } from "./machine.ts";
 export type { MachineContext, MachineSignal } from "./machine.ts";
 export { closeMachine, foldEnd, openMachine } from "./open.ts";
 export type { OpenedMachine, OpenMachineOptions } from "./open.ts";
-export { enrolmentOf, newestOfAll, newestRebased, noteRebased, rebasedAt, rebasedEvent, streamOf } from "./rebased.ts";
+export { enrolmentOf, mirrorStreamOf, newestOfAll, newestRebased, noteRebased, rebasedAt, rebasedEvent, streamOf } from "./rebased.ts";
 export type { NewestRebased, RebasedState } from "./rebased.ts";
 export { evolve, INITIAL_STATE, judge, startEpoch } from "./state.ts";
 export type { LastBatch, MachineState } from "./state.ts";

@@ -6,11 +6,11 @@ import { RainbowError } from "../../core/index.ts";
 import type { Clock, Epoch, Random, Revision } from "../../core/index.ts";
 import type { Dig } from "../../dig/index.ts";
 import { ChainedStream, decodeEvent } from "../../events/index.ts";
-import type { EventStore, MachineEnrolled } from "../../events/index.ts";
+import type { Enrolment, EventStore } from "../../events/index.ts";
 import { DigTreeProjection } from "../../projections/index.ts";
 import { Ingest } from "./ingest.ts";
 import { ownBatch } from "./own-batch.ts";
-import { enrolmentOf, newestRebased, stateBefore, streamOf } from "./rebased.ts";
+import { enrolmentOf, newestRebased, stateBefore } from "./rebased.ts";
 import { evolve, INITIAL_STATE } from "./state.ts";
 import type { MachineState } from "./state.ts";
 import { Turns } from "./turns.ts";
@@ -18,9 +18,10 @@ import { Turns } from "./turns.ts";
 const PAGE_EVENTS = 256; // The newest agent batch is nearly always among the last events.
 
 export interface OpenMachineOptions {
-  /** UUID of the machine; its stream is `machine-<uuid>`. */
-  readonly machine: string;
-  readonly label: string;
+  /** `machine-<uuid>` or `mirror-<uuid>`. */
+  readonly stream: string;
+  /** The first event of a new stream. It may throw where there should be one already. */
+  readonly enrol: (identity: { readonly hashKey: string; readonly dataFile: string }) => Enrolment;
   readonly version: string;
   readonly store: EventStore;
   /** Opens the machine's data file, making it where the machine is new. */
@@ -34,7 +35,9 @@ export interface OpenMachineOptions {
   readonly onFailed: (cause: unknown) => void;
 }
 
+/** A machine, or a mirror: a stream, its appender and its trees. */
 export interface OpenedMachine {
+  /** UUID. */
   readonly machine: string;
   readonly stream: string;
   readonly hashKey: Buffer;
@@ -44,8 +47,8 @@ export interface OpenedMachine {
   readonly turns: Turns;
   /** Moves of the window, and what they leave to do, one after the other. */
   readonly rebasing: Turns;
-  /** Who the machine is. */
-  readonly enrolled: MachineEnrolled;
+  /** Who it is. */
+  readonly enrolled: Enrolment;
   /** The appender. Made at open, or at the first call where the machine was opened quietly. */
   readonly ingest: () => Promise<Ingest>;
   /** Resolves when every batch decided so far is durable or refused. */
@@ -53,21 +56,20 @@ export interface OpenedMachine {
 }
 
 export async function openMachine(options: OpenMachineOptions): Promise<OpenedMachine> {
-  const { machine, store, clock } = options;
-  const stream = streamOf(machine);
-  const enrolled = await enrolmentOf(store, machine);
+  const { stream, store, clock } = options;
+  const enrolled = await enrolmentOf(store, stream);
   const hashKey = enrolled === undefined ? options.random.bytes(32) : Buffer.from(enrolled.hashKey, "hex");
   const dig = await options.openDig(hashKey, enrolled === undefined);
   try {
     const chain = await ChainedStream.open(store, stream);
-    const identity = enrolled ?? ({ type: "MachineEnrolled", machine, label: options.label, hashKey: hashKey.toString("hex"), dataFile: dig.uuid } as const);
+    const identity = enrolled ?? options.enrol({ hashKey: hashKey.toString("hex"), dataFile: dig.uuid });
     if (enrolled === undefined) await chain.append([identity], ownBatch(chain, clock, "enrolment"));
     const projection = await DigTreeProjection.open({ store, stream, dig, clock });
     await projection.catchUp(options.onReplay);
     refuseLostChunks(projection, dig);
     let ingest: Promise<Ingest> | undefined;
     const opened: OpenedMachine = {
-      machine,
+      machine: identity.type === "MirrorDefined" ? identity.mirror : identity.machine,
       stream,
       hashKey,
       dig,
@@ -103,7 +105,7 @@ function refuseLostChunks(projection: DigTreeProjection, dig: Dig): void {
 /** Shuts out appends of before, gives back chunks that no event names, and takes batches from here on. */
 async function openIngest(options: OpenMachineOptions, { machine, stream, hashKey, dig, projection }: OpenedMachine, chain: ChainedStream): Promise<Ingest> {
   const { store, clock } = options;
-  const state = await foldEnd(store, machine);
+  const state = await foldEnd(store, stream);
   await chain.append([{ type: "HostOpened", version: options.version }], ownBatch(chain, clock, "start"));
   projection.follow(chain.head.revision);
   await projection.projected(chain.head.revision);
@@ -133,8 +135,7 @@ export async function closeMachine(opened: OpenedMachine | undefined): Promise<v
 }
 
 /** Reads the stream backwards until an agent's batch tells the newest epoch and sequence; before its start a rebase knows them. */
-export async function foldEnd(store: EventStore, machine: string): Promise<MachineState> {
-  const stream = streamOf(machine);
+export async function foldEnd(store: EventStore, stream: string): Promise<MachineState> {
   const { headRevision, truncatedBefore } = await store.info(stream);
   let from = headRevision;
   let state = INITIAL_STATE;
@@ -148,7 +149,7 @@ export async function foldEnd(store: EventStore, machine: string): Promise<Machi
     from = (page.at(-1)!.revision - 1) as Revision;
   }
   if (state.last !== undefined || truncatedBefore === 0) return state;
-  const rebased = await newestRebased(store, machine);
+  const rebased = await newestRebased(store, stream);
   const before = rebased === undefined ? INITIAL_STATE : stateBefore(rebased);
   return { epoch: Math.max(state.epoch, before.epoch) as Epoch, last: before.last };
 }

@@ -8,7 +8,7 @@ import { RainbowError } from "../../core/index.ts";
 import type { Clock, Epoch, Revision } from "../../core/index.ts";
 import type { SealedTree } from "../../dig/index.ts";
 import { ChainedStream, decodeEvent } from "../../events/index.ts";
-import type { EventStore, MachineEnrolled, Rebased } from "../../events/index.ts";
+import type { Enrolment, EventStore, MachineEnrolled, MirrorDefined, Rebased } from "../../events/index.ts";
 import type { ControlFacts, Snapshot } from "../../projections/index.ts";
 import { ownBatch } from "./own-batch.ts";
 import type { LastBatch, MachineState } from "./state.ts";
@@ -16,7 +16,7 @@ import type { LastBatch, MachineState } from "./state.ts";
 const PAGE_EVENTS = 1000;
 
 export interface RebasedState {
-  readonly enrolled: Omit<MachineEnrolled, "type">;
+  readonly enrolled: Omit<MachineEnrolled, "type"> | Omit<MirrorDefined, "type">;
   /** Of the window's start and of every kept snapshot before it, ascending. */
   readonly trees: readonly SealedTree[];
   /** As of the window's start; later ones are in the events after it. */
@@ -39,8 +39,13 @@ export function streamOf(machine: string): string {
   return `machine-${machine}`;
 }
 
-function noteStreamOf(machine: string): string {
-  return `rebased-${machine}`;
+export function mirrorStreamOf(mirror: string): string {
+  return `mirror-${mirror}`;
+}
+
+/** Of the stream of a machine or a mirror. */
+function noteStreamOf(stream: string): string {
+  return stream.replace(/^(machine|mirror)-/, "rebased-");
 }
 
 export function rebasedEvent(window: Revision, state: RebasedState): Rebased {
@@ -55,19 +60,19 @@ export function readRebased({ window, state }: Rebased): NewestRebased {
   throw new RainbowError("STORE_CORRUPT", `the event that moved the window's start to r${window} is not whole`, { window });
 }
 
-/** The newest move of the window that is noted, else the newest in the machine's stream; undefined where there was none. */
-export async function newestRebased(store: EventStore, machine: string): Promise<NewestRebased | undefined> {
-  const noted = await newestOf(store, noteStreamOf(machine), 1);
-  return noted ?? (await newestOf(store, streamOf(machine), PAGE_EVENTS));
+/** The newest move of the window that is noted, else the newest in the stream; undefined where there was none. */
+export async function newestRebased(store: EventStore, stream: string): Promise<NewestRebased | undefined> {
+  const noted = await newestOf(store, noteStreamOf(stream), 1);
+  return noted ?? (await newestOf(store, stream, PAGE_EVENTS));
 }
 
 /**
- * For a rebuild: the newest move of the window in the machine's stream, noted or not, or the noted one where the stream lost its end. All
+ * For a rebuild: the newest move of the window in the stream, noted or not, or the noted one where the stream lost its end. All
  * of the stream may be read for it.
  */
-export async function newestOfAll(store: EventStore, machine: string): Promise<NewestRebased | undefined> {
-  const inStream = await newestOf(store, streamOf(machine), PAGE_EVENTS);
-  const noted = await newestOf(store, noteStreamOf(machine), 1);
+export async function newestOfAll(store: EventStore, stream: string): Promise<NewestRebased | undefined> {
+  const inStream = await newestOf(store, stream, PAGE_EVENTS);
+  const noted = await newestOf(store, noteStreamOf(stream), 1);
   return noted !== undefined && noted.window > (inStream?.window ?? -1) ? noted : inStream;
 }
 
@@ -85,19 +90,19 @@ async function newestOf(store: EventStore, stream: string, pageEvents: number): 
   return undefined;
 }
 
-/** The Rebased that stands at `revision` of the machine's stream. */
-export async function rebasedAt(store: EventStore, machine: string, revision: Revision): Promise<NewestRebased> {
-  const [stored] = await store.read(streamOf(machine), { from: revision, maxCount: 1 });
+/** The Rebased that stands at `revision` of the stream. */
+export async function rebasedAt(store: EventStore, stream: string, revision: Revision): Promise<NewestRebased> {
+  const [stored] = await store.read(stream, { from: revision, maxCount: 1 });
   const event = stored === undefined ? undefined : decodeEvent(stored).event;
   if (event?.type === "Rebased") return readRebased(event);
   throw new RainbowError("STORE_CORRUPT", `r${revision} should have moved the window's start, and did not`, { revision });
 }
 
-/** Copies the machine's newest Rebased, which stands at `revision`, where newestRebased looks first. Repeated, it does nothing. */
-export async function noteRebased(store: EventStore, machine: string, revision: Revision, clock: Clock): Promise<void> {
-  const { window, state } = await rebasedAt(store, machine, revision);
+/** Copies the stream's newest Rebased, which stands at `revision`, where newestRebased looks first. Repeated, it does nothing. */
+export async function noteRebased(store: EventStore, stream: string, revision: Revision, clock: Clock): Promise<void> {
+  const { window, state } = await rebasedAt(store, stream, revision);
   const event = rebasedEvent(window, state);
-  const note = noteStreamOf(machine);
+  const note = noteStreamOf(stream);
   const noted = await newestOf(store, note, 1);
   if (isDeepStrictEqual(noted, { window, state })) return;
   const chain = await ChainedStream.open(store, note);
@@ -105,23 +110,26 @@ export async function noteRebased(store: EventStore, machine: string, revision: 
   await store.truncateBefore(note, at);
 }
 
-/** The machine's first event, or what a rebase kept of it; undefined where the machine was never enrolled. */
-export async function enrolmentOf(store: EventStore, machine: string): Promise<MachineEnrolled | undefined> {
-  const stream = streamOf(machine);
+/** The stream's first event, or what a rebase kept of it; undefined where the machine was never enrolled, or the mirror never defined. */
+export async function enrolmentOf(store: EventStore, stream: string): Promise<Enrolment | undefined> {
   const { headRevision, truncatedBefore } = await store.info(stream);
   if (headRevision < 0) return undefined;
   if (truncatedBefore > 0) {
-    const newest = await newestRebased(store, machine);
-    if (newest !== undefined) return { type: "MachineEnrolled", ...newest.state.enrolled };
+    const newest = await newestRebased(store, stream);
+    if (newest !== undefined) return enrolmentIn(newest.state);
   }
   const [first] = await store.read(stream, { maxCount: 1 });
   const event = first === undefined ? undefined : decodeEvent(first).event;
-  if (event?.type === "MachineEnrolled") return event;
+  if (event?.type === "MachineEnrolled" || event?.type === "MirrorDefined") return event;
   throw new RainbowError(
     "STORE_CORRUPT",
-    `stream ${stream} does not begin with MachineEnrolled: the event store belongs to something else, or its start was lost`,
+    `stream ${stream} does not begin with MachineEnrolled or MirrorDefined: the event store belongs to something else, or its start was lost`,
     { stream },
   );
+}
+
+function enrolmentIn({ enrolled }: RebasedState): Enrolment {
+  return "mirror" in enrolled ? { type: "MirrorDefined", ...enrolled } : { type: "MachineEnrolled", ...enrolled };
 }
 
 /** What a rebase kept of the stream's fold, for where the events before the window's start are gone. */

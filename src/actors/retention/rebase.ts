@@ -100,7 +100,7 @@ export async function finishRebase(context: RebaseContext): Promise<number> {
   const window = projection.window();
   const moved = await soundRebase(context);
   if (moved !== undefined) {
-    await noteRebased(store, machine.machine, moved.revision, clock);
+    await noteRebased(store, machine.stream, moved.revision, clock);
     await dig.freeing.moveWindow(window);
     if (!(await readersEnded(context, window))) return 0;
     await store.truncateBefore(machine.stream, Math.min(window, dig.freeing.readFrom()) as Revision);
@@ -121,7 +121,7 @@ async function soundRebase(context: RebaseContext): Promise<RebasedFact | undefi
   const moved = projection.facts().rebased;
   if (moved === undefined || moved.window !== projection.window()) return undefined;
   const { window } = moved;
-  const { state } = await rebasedAt(store, machine.machine, moved.revision);
+  const { state } = await rebasedAt(store, machine.stream, moved.revision);
   const wanted = [...treesWanted(projection.snapshots(), window), window];
   const isSound = wanted.every((revision) =>
     isDeepStrictEqual(

@@ -1,7 +1,7 @@
 /** Whether two nodes of two views are the same: content by its extents where that tells, else by its bytes. */
 import { REGION_BYTES } from "../../core/index.ts";
 import type { Extent } from "../../core/index.ts";
-import type { NodeRecord, View } from "../view.ts";
+import type { MirroredContent, NodeRecord, View } from "../view.ts";
 
 export interface Side {
   readonly view: View;
@@ -12,6 +12,7 @@ export function sameContent(a: Side, b: Side): boolean {
   if (a.record.linkTarget !== b.record.linkTarget || a.record.rdev !== b.record.rdev) return false;
   if (a.record.kind !== "file") return true;
   if (a.record.sizeBytes !== b.record.sizeBytes) return false;
+  if (a.record.mirrored !== undefined || b.record.mirrored !== undefined) return sameMirrored(a.record.mirrored, b.record.mirrored);
   for (let offset = 0; offset < a.record.sizeBytes; offset += REGION_BYTES) {
     const end = Math.min(offset + REGION_BYTES, a.record.sizeBytes);
     const [left, right] = [a.view.extents(a.record.node, offset, end), b.view.extents(b.record.node, offset, end)];
@@ -19,6 +20,12 @@ export function sameContent(a: Side, b: Side): boolean {
     if (!a.view.read(a.record.node, offset, end - offset).equals(b.view.read(b.record.node, offset, end - offset))) return false;
   }
   return true;
+}
+
+/** By digests of the same kind, else by what the object store says of its objects. Where neither tells, they count as different. */
+function sameMirrored(a: MirroredContent | undefined, b: MirroredContent | undefined): boolean {
+  if (a?.digest !== undefined && a.digest.name === b?.digest?.name) return a.digest.bytes.equals(b.digest.bytes);
+  return a?.object !== undefined && b?.object !== undefined && a.object.etag !== "" && a.object.etag === b.object.etag;
 }
 
 export function sameMetadata(a: NodeRecord, b: NodeRecord): boolean {

@@ -1,5 +1,6 @@
 /** The facts of the whole machine in a state, for people and for the event of a rebase. */
-import { decodeFact, decodeGap, POLICY_KEY, REBASED_KEY } from "./control.ts";
+import { decodeFact, decodeGap, MIRROR_KEY, POLICY_KEY, REBASED_KEY } from "./control.ts";
+import type { MirrorDefined } from "../../events/index.ts";
 import type { RebasedFact, Root, Snapshot } from "./control.ts";
 import { PREFIX } from "./keys.ts";
 import type { State } from "./state.ts";
@@ -15,6 +16,8 @@ export interface ControlFacts {
   readonly nextChunk: number;
   /** The newest move of the window's start. */
   readonly rebased: RebasedFact | undefined;
+  /** The newest definition, of a mirror. */
+  readonly mirror: Omit<MirrorDefined, "type"> | undefined;
 }
 
 export function snapshotsOf(state: State): Snapshot[] {
@@ -23,7 +26,7 @@ export function snapshotsOf(state: State): Snapshot[] {
 }
 
 export function factsOf(state: State): ControlFacts {
-  const [policy, rebased] = [state.control(POLICY_KEY), state.control(REBASED_KEY)];
+  const [policy, rebased, mirror] = [state.control(POLICY_KEY), state.control(REBASED_KEY), state.control(MIRROR_KEY)];
   return {
     snapshots: snapshotsOf(state),
     roots: state.controls(PREFIX.root).map(({ value }) => decodeFact<Root>(value)),
@@ -31,5 +34,6 @@ export function factsOf(state: State): ControlFacts {
     openGaps: state.controls(PREFIX.openGap).map(({ value }) => decodeGap(value)),
     nextChunk: state.times.nextChunk,
     rebased: rebased === undefined ? undefined : decodeFact<RebasedFact>(rebased),
+    mirror: mirror === undefined ? undefined : decodeFact<Omit<MirrorDefined, "type">>(mirror),
   };
 }

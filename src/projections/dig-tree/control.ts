@@ -64,6 +64,7 @@ const keyText = (key: Buffer): ByteString => byteStringOf(key);
 
 export const TIMES_KEY = keyText(Buffer.from([PREFIX.times]));
 export const POLICY_KEY = keyText(Buffer.from([PREFIX.policy]));
+export const MIRROR_KEY = keyText(Buffer.from([PREFIX.mirror]));
 export const REBASED_KEY = keyText(Buffer.from([PREFIX.rebased]));
 export const bracketKey = (node: NodeId): ByteString => keyText(numberKey(PREFIX.bracket, node));
 export const rootKey = (root: NodeId): ByteString => keyText(numberKey(PREFIX.root, root));

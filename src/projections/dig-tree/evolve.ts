@@ -3,12 +3,37 @@
  * known (an unknown node, a name that is not there) is passed over and counted.
  */
 import { MACHINE_NODE } from "../../core/index.ts";
-import type { ByteString, NodeCreated, NodeId, NodeLinked, NodeRenamed, NodeUnlinked, Revision, TimeUs } from "../../core/index.ts";
+import type {
+  ByteString,
+  FileArrived,
+  FileWithdrawn,
+  LinkArrived,
+  NodeCreated,
+  NodeId,
+  NodeLinked,
+  NodeRenamed,
+  NodeUnlinked,
+  Revision,
+  TimeUs,
+} from "../../core/index.ts";
 import { decodeStored, nodeOfStored } from "../../events/index.ts";
 import type { EventMetadata, MachineEvent, MachineEventType, Recorded, StoredBatch, StoredEvent } from "../../events/index.ts";
 import type { NodeName } from "../view.ts";
 import { applyAttributes, applyClone, applyExtents, applySize, applyZeros, dropContent, ignore, settle, startPass } from "./content.ts";
-import { closedGapKey, decodeGap, encodeFact, encodeGap, openGapKey, POLICY_KEY, purgeKey, REBASED_KEY, rootKey, snapshotKey, stretchKey } from "./control.ts";
+import {
+  closedGapKey,
+  decodeGap,
+  encodeFact,
+  encodeGap,
+  MIRROR_KEY,
+  openGapKey,
+  POLICY_KEY,
+  purgeKey,
+  REBASED_KEY,
+  rootKey,
+  snapshotKey,
+  stretchKey,
+} from "./control.ts";
 import { renamed } from "./state.ts";
 import type { Rename, State } from "./state.ts";
 import type { StoredNode } from "./values.ts";
@@ -62,14 +87,19 @@ function apply(state: State, event: MachineEvent, revision: Revision, hostTimeUs
     case "NodeRenamed":
       return rename(state, event);
     case "NodeUnlinked":
+    case "FileWithdrawn":
       return unlink(state, event);
+    case "FileArrived":
+    case "LinkArrived":
+      return arrive(state, event);
     default:
       return applyToMachine(state, event, revision, hostTimeUs);
   }
 }
 
 type FileFact = "ExtentsWritten" | "AttributesSet" | "SizeSet" | "RangeZeroed" | "RangeCloned" | "PassStarted" | "VersionSettled";
-type MachineFact = Exclude<MachineEvent, { type: FileFact | `Node${string}` }>;
+type MirrorFact = "FileArrived" | "LinkArrived" | "FileWithdrawn";
+type MachineFact = Exclude<MachineEvent, { type: FileFact | MirrorFact | `Node${string}` }>;
 
 function applyToMachine(state: State, event: MachineFact, revision: Revision, hostTimeUs: TimeUs): void {
   switch (event.type) {
@@ -112,7 +142,14 @@ function applyToMachine(state: State, event: MachineFact, revision: Revision, ho
     case "ReconcileFinished":
     case "MachineEnrolled":
     case "HostOpened":
+    case "SyncStarted":
+    case "SyncFinished":
+    case "SyncFailed":
       return;
+    case "MirrorDefined": {
+      const { type: _, ...definition } = event;
+      return state.setControl(MIRROR_KEY, encodeFact(definition));
+    }
     default:
       return ignore(state); // A type of a newer version never gets here: the codec refuses it.
   }
@@ -146,24 +183,42 @@ function releaseRoot(state: State, root: NodeId): void {
 }
 
 function create(state: State, event: NodeCreated): void {
-  if (event.node === MACHINE_NODE || state.nodeForNames(event.node) !== undefined || !isDirectory(state, event.parent)) return ignore(state);
-  state.forgetLate(event.node); // Said of a node that was not there.
-  takeOver(state, event.parent, event.name);
   const { node, kind, attributes, linkTarget, rdev, parent, name } = event;
   const sizeBytes = kind === "symlink" ? linkTarget.length : 0;
-  state.setNode(node, {
-    node,
-    kind,
-    attributes,
-    sizeBytes,
-    linkTarget,
-    rdev,
-    names: [{ parent, name }],
-    unsettled: false,
-    hidden: false,
-    pristine: kind === "file",
-  });
+  const marks = { unsettled: false, hidden: false, pristine: kind === "file" };
+  settleIn(state, { node, kind, attributes, sizeBytes, linkTarget, rdev, names: [{ parent, name }], ...marks });
+}
+
+/** A new node takes its one name. */
+function settleIn(state: State, record: StoredNode): void {
+  const { node, kind } = record;
+  const { parent, name } = record.names[0]!;
+  if (node === MACHINE_NODE || state.nodeForNames(node) !== undefined || !isDirectory(state, parent)) return ignore(state);
+  state.forgetLate(node); // Said of a node that was not there.
+  takeOver(state, parent, name);
+  state.setNode(node, record);
   state.setName(parent, name, { node, kind, hidden: false });
+}
+
+/** Of a mirror: a new node, or another version of what has the name. */
+function arrive(state: State, event: FileArrived | LinkArrived): void {
+  const { node, parent, name, mode, mtimeSeconds, mtimeNanos, object } = event;
+  const isLink = event.type === "LinkArrived";
+  const kind = isLink ? "symlink" : event.kind;
+  const attributes = { mode, uid: 0, gid: 0, mtimeSeconds, mtimeNanos, btimeSeconds: 0, btimeNanos: 0, xattrs: [] };
+  const digest = isLink ? undefined : event.digest;
+  const content = {
+    sizeBytes: isLink ? event.linkTarget.length : event.sizeBytes,
+    linkTarget: isLink ? event.linkTarget : ("" as ByteString),
+    rdev: isLink ? 0 : event.rdev,
+    ...(digest === undefined && object === undefined ? {} : { mirrored: { digest, object } }),
+  };
+  state.setTimes({ ...state.times, payloadBytes: state.times.payloadBytes + content.sizeBytes });
+  const record = { node, kind, attributes, ...content, names: [{ parent, name }], unsettled: false, hidden: false, pristine: false } as const;
+  const there = state.name(parent, name);
+  if (there?.node !== node || there.kind !== kind) return settleIn(state, record);
+  state.forgetLate(node); // It says all anew.
+  state.setNode(node, record);
 }
 
 function link(state: State, event: NodeLinked): void {
@@ -196,7 +251,7 @@ function moveName(state: State, node: NodeId, change: Rename): void {
   if (known !== undefined) state.setNode(node, { ...known, names: renamed(known.names, change) });
 }
 
-function unlink(state: State, event: NodeUnlinked): void {
+function unlink(state: State, event: NodeUnlinked | FileWithdrawn): void {
   if (state.name(event.parent, event.name)?.node !== event.node) return ignore(state);
   removeName(state, event.parent, event.name, event.node);
 }

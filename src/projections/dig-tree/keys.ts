@@ -22,6 +22,7 @@ export const PREFIX = {
   closedGap: 0x56,
   stretch: 0x57,
   rebased: 0x58,
+  mirror: 0x59,
   segment: 0x60,
   segmentEntry: 0x61,
   changes: 0x62,

@@ -11,6 +11,7 @@ const MAP_BYTES = 200;
 const NAME_BYTES = 150;
 const NODE_BYTES = 450;
 const XATTR_BYTES = 200;
+const MIRRORED_BYTES = 350;
 const REGION_BYTES = 130;
 const NUMBER_BYTES = 8;
 const CONTROL_BYTES = 400;
@@ -75,7 +76,9 @@ export class Layer {
   setNode(node: NodeId, value: StoredNode | null): void {
     const before = this.nodes.size;
     this.nodes.set(node, value);
-    if (this.nodes.size > before) this.grow(NODE_BYTES + (value === null ? 0 : value.attributes.xattrs.length * XATTR_BYTES));
+    if (this.nodes.size === before) return;
+    const more = value === null ? 0 : value.attributes.xattrs.length * XATTR_BYTES + (value.mirrored === undefined ? 0 : MIRRORED_BYTES);
+    this.grow(NODE_BYTES + more);
   }
 
   setRegion(node: NodeId, slot: number, record: RegionRecord | null): void {

@@ -1,5 +1,5 @@
 /** The values of names, nodes and brackets in bytes: FORMAT.md "Values". Encode and decode side by side. */
-import { ByteReader, ByteWriter, NODE_KINDS, RainbowError } from "../../core/index.ts";
+import { ByteReader, ByteWriter, NODE_KINDS, RainbowError, readDigest, readObject, writeDigest, writeObject } from "../../core/index.ts";
 import type { Attributes, ByteString, NodeId, NodeKind } from "../../core/index.ts";
 import { readRecord } from "../blob-record/index.ts";
 import type { RegionRecord } from "../blob-record/index.ts";
@@ -27,6 +27,7 @@ export interface Bracket {
 }
 
 const VALUE_VERSION = 1;
+const MIRRORED_VERSION = 2; // Of a node: as version 1, and then its digest and object.
 const PARTS_VERSION = 0; // In the place of the version: the node is in parts.
 const NODE_BYTES_MAX = 512 << 10; // A value may have 1 MiB. Thousands of hard links or large xattrs make more.
 const FEW_NAMES = 100; // Of 4,096 bytes at most: no need to look at them.
@@ -107,7 +108,7 @@ export function encodeNode(record: StoredNode): Buffer {
 }
 
 export function writeNodeValue(writer: ByteWriter, record: StoredNode): void {
-  writer.u8(VALUE_VERSION);
+  writer.u8(record.mirrored === undefined ? VALUE_VERSION : MIRRORED_VERSION);
   let flags = NODE_KINDS.indexOf(record.kind) + 1;
   if (record.hidden) flags |= HIDDEN;
   if (record.unsettled) flags |= UNSETTLED;
@@ -124,11 +125,15 @@ export function writeNodeValue(writer: ByteWriter, record: StoredNode): void {
     writeNode(writer, parent);
     writer.byteString(name);
   }
+  if (record.mirrored === undefined) return;
+  writeDigest(writer, record.mirrored.digest);
+  writeObject(writer, record.mirrored.object);
 }
 
 export function decodeNode(node: NodeId, bytes: Buffer): StoredNode {
   const reader = readerOf(bytes);
-  if (reader.u8() !== VALUE_VERSION) reader.reject("a node of an unknown version");
+  const version = reader.u8();
+  if (version !== VALUE_VERSION && version !== MIRRORED_VERSION) reader.reject("a node of an unknown version");
   const flags = reader.u8();
   const kind = NODE_KINDS[(flags & 7) - 1] ?? reader.reject("an unknown kind of node");
   const attributes = readAttributes(reader);
@@ -139,9 +144,10 @@ export function decodeNode(node: NodeId, bytes: Buffer): StoredNode {
   if (nameCount > NAMES_MAX) reader.reject("too many names");
   const names: NodeName[] = [];
   for (let i = 0; i < nameCount; i++) names.push({ parent: readNode(reader), name: reader.byteString(NAME_BYTES_MAX) });
+  const mirrored = version === MIRRORED_VERSION ? { mirrored: { digest: readDigest(reader), object: readObject(reader) } } : {};
   reader.finish();
   const marks = { unsettled: (flags & UNSETTLED) !== 0, hidden: (flags & HIDDEN) !== 0, pristine: (flags & PRISTINE) !== 0 };
-  return { node, kind, attributes, sizeBytes, linkTarget, rdev, names, ...marks };
+  return { node, kind, attributes, sizeBytes, linkTarget, rdev, names, ...marks, ...mirrored };
 }
 
 /** What stands for a node that is kept in so many parts. */

@@ -1,6 +1,6 @@
 /** What was deleted and when, newest first, with what is needed to bring it back. */
 import type { ByteString, NodeId, NodeKind, Revision, TimeUs } from "../../core/index.ts";
-import type { MachineEvent } from "../../events/index.ts";
+import type { MachineEvent, MachineEventType } from "../../events/index.ts";
 import type { State } from "../dig-tree/internal.ts";
 import { eventsBackwards, intervalsOf, pathOf, replayInterval } from "./intervals.ts";
 import type { HistorySource, Interval, Moment } from "./intervals.ts";
@@ -17,6 +17,8 @@ export interface Deletion {
   /** The batch end before: there it can be read and restored. */
   readonly lastRevision: Revision;
 }
+
+const TAKING: ReadonlySet<string> = new Set<MachineEventType>(["NodeUnlinked", "FileWithdrawn", "RootReleased"]);
 
 interface Candidate {
   readonly node: NodeId;
@@ -35,14 +37,14 @@ interface Candidate {
 export async function* deletionsOf(source: HistorySource, prefix: ByteString): AsyncGenerator<Deletion> {
   for (const interval of intervalsOf(source)) {
     const revisions = new Set<Revision>();
-    for await (const page of eventsBackwards(source, interval))
-      for (const { stored, batchEnd } of page) if (stored.type === "NodeUnlinked" || stored.type === "RootReleased") revisions.add(batchEnd);
+    for await (const page of eventsBackwards(source, interval)) for (const { stored, batchEnd } of page) if (TAKING.has(stored.type)) revisions.add(batchEnd);
     if (revisions.size > 0) yield* await deletionsIn(source, interval, revisions, prefix);
   }
 }
 
 function nodeThatGoes(event: MachineEvent): NodeId | undefined {
   if (event.type === "NodeUnlinked") return event.node;
+  if (event.type === "FileWithdrawn") return event.reason === "forgotten" ? undefined : event.node; // It comes again with the next sync.
   if (event.type === "RootReleased") return event.root;
   return undefined;
 }
@@ -71,7 +73,10 @@ async function deletionsIn(source: HistorySource, interval: Interval, revisions:
 /** By the name that went; where a batch renamed it first, by the name that it had before the batch. */
 function candidateOf(state: State, node: NodeId, event: MachineEvent): Candidate | undefined {
   const record = state.node(node);
-  const gone = event.type === "NodeUnlinked" ? record?.names.find((each) => each.parent === event.parent && each.name === event.name) : undefined;
+  const gone =
+    event.type === "NodeUnlinked" || event.type === "FileWithdrawn"
+      ? record?.names.find((each) => each.parent === event.parent && each.name === event.name)
+      : undefined;
   const name = gone ?? record?.names[0];
   if (record === undefined || record.hidden || name === undefined) return undefined;
   const path = pathOf(state, name.parent, name.name);

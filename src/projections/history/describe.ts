@@ -46,6 +46,7 @@ function contentChanges(node: NodeId, batch: RecordedBatch, before: NodeRecord |
   for (const { event } of batch.events) {
     if (!("node" in event) || event.node !== node) continue;
     if (event.type === "ExtentsWritten") writtenBytes += event.extents.reduce((sum, extent) => sum + extent.length, 0);
+    if (event.type === "FileArrived" && event.kind === "file") said.push(`arrived ${sizeText(event.sizeBytes)}`);
     if (event.type === "RangeCloned") isCloned = true;
     if (event.type === "VersionSettled") isSettled = true;
   }
@@ -87,10 +88,11 @@ function nameChanges(before: NodeRecord, after: NodeRecord): string[] {
 
 /** What came to a directory and what went. */
 function entryChanges(node: NodeId, batch: RecordedBatch): string[] {
-  const [came, went]: [string[], string[]] = [[], []];
+  const [came, arrived, went]: [string[], string[], string[]] = [[], [], []];
   for (const { event } of batch.events) {
     if ((event.type === "NodeCreated" || event.type === "NodeLinked") && event.parent === node) came.push(displayOf(event.name));
-    if (event.type === "NodeUnlinked" && event.parent === node) went.push(displayOf(event.name));
+    if ((event.type === "FileArrived" || event.type === "LinkArrived") && event.parent === node) arrived.push(displayOf(event.name));
+    if ((event.type === "NodeUnlinked" || event.type === "FileWithdrawn") && event.parent === node) went.push(displayOf(event.name));
     if (event.type !== "NodeRenamed") continue;
     if (event.toParent === node) came.push(displayOf(event.toName));
     if (event.fromParent === node) went.push(displayOf(event.fromName));
@@ -103,5 +105,5 @@ function entryChanges(node: NodeId, batch: RecordedBatch): string[] {
       .join(", ");
     return [`${what} ${shown}${names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : ""}`];
   };
-  return [...list("entries came:", came), ...list("entries went:", went)];
+  return [...list("entries came:", came), ...list("entries came or changed:", arrived), ...list("entries went:", went)];
 }

@@ -72,6 +72,7 @@ async function follow(source: HistorySource, interval: Interval, from: Trail): P
       if (told !== undefined && told !== trail.node) continue; // Most events tell of one other file alone.
       const event = decodeStored(stored);
       const { revision } = stored;
+      if (isOfAnother(trail, event)) trail = { ...trail, node: event.node };
       let next = stepBack(trail, event);
       if (event.type === "NodeCreated" && event.node === trail.node) {
         takenOver ??= await namesTakenOver(source, interval);
@@ -88,11 +89,21 @@ async function follow(source: HistorySource, interval: Interval, from: Trail): P
   return { found, before: trail };
 }
 
+type OfName = Extract<MachineEvent, { type: "FileArrived" | "LinkArrived" | "FileWithdrawn" }>;
+
+const isOfName = (event: MachineEvent): event is OfName => event.type === "FileArrived" || event.type === "LinkArrived" || event.type === "FileWithdrawn";
+
+/** In a mirror names are what is followed: another node had this one before. */
+function isOfAnother({ node, parent, name }: Trail, event: MachineEvent): event is OfName {
+  return isOfName(event) && event.parent === parent && event.name === name && event.node !== node;
+}
+
 /** Whether an event says something of the node. */
 function concerns({ node }: Trail, event: MachineEvent): boolean {
   if (node === undefined) return false;
   if ("node" in event && event.node === node) return event.type !== "PassStarted";
   if (event.type === "NodeRenamed") return event.fromParent === node || event.toParent === node;
+  if (isOfName(event)) return event.parent === node;
   return (event.type === "NodeCreated" || event.type === "NodeLinked" || event.type === "NodeUnlinked") && event.parent === node;
 }
 

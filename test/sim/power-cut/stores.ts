@@ -1,7 +1,7 @@
 /** The real stores and the machine actor's opening over a directory, without a data directory's lock and format around them. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { closeMachine, openMachine } from "../../../src/actors/machine/index.ts";
+import { closeMachine, openMachine, streamOf } from "../../../src/actors/machine/index.ts";
 import type { OpenedMachine } from "../../../src/actors/machine/index.ts";
 import { openDisk, openOs } from "../../../src/app/os/index.ts";
 import { systemClock } from "../../../src/app/platform.ts";
@@ -41,8 +41,8 @@ export async function openStores(directory: string, create: boolean): Promise<St
     });
   try {
     const machine = await openMachine({
-      machine: MACHINE,
-      label: "test",
+      stream: streamOf(MACHINE),
+      enrol: (identity) => ({ type: "MachineEnrolled", machine: MACHINE, label: "test", ...identity }),
       version: "test",
       store,
       openDig: openMachineDig,

@@ -37,7 +37,7 @@ const fail = (why: string): Error => new Error(why);
 
 test("every type has a sample", () => {
   const types = new Set(SAMPLES.map((event) => event.type));
-  assert.is(types.size, Object.keys(READERS).length + 14);
+  assert.is(types.size, Object.keys(READERS).length + 18);
 });
 
 test("every sample reads back as it was", () => {
