@@ -2,7 +2,7 @@
  * What a capture source reports and the host records: facts about nodes, in capture order. The same shapes are the data of the
  * machine stream's events (src/events gives them versions and bytes). Sizes and offsets are bytes of the file.
  */
-import type { ContentDigest, StoredObject } from "./mirrored.ts";
+import type { ContentDigest, ObjectPlace } from "./mirrored.ts";
 import type { NodeKind, Xattr } from "./os.ts";
 import type { ByteString, ChunkNumber, Epoch, NodeId, TimeUs } from "./units.ts";
 
@@ -199,7 +199,7 @@ export interface FileArrived {
   /** Device number (major × 2^20 + minor), else 0. */
   readonly rdev: number;
   readonly digest: ContentDigest | undefined;
-  readonly object: StoredObject | undefined;
+  readonly place: ObjectPlace | undefined;
 }
 /** As FileArrived, for a symlink. */
 export interface LinkArrived {
@@ -211,7 +211,7 @@ export interface LinkArrived {
   readonly mode: number;
   readonly mtimeSeconds: number;
   readonly mtimeNanos: number;
-  readonly object: StoredObject | undefined;
+  readonly place: ObjectPlace | undefined;
 }
 /** Why a mirror has a name no more: it is gone upstream; somebody asked that it be fetched anew; its object was found to be missing. */
 export type WithdrawalReason = "gone" | "forgotten" | "lost";

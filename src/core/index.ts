@@ -49,8 +49,8 @@ export { decodeStat, encodeListing, encodeStat, listingCount, listingErrno, list
 export type { ListingEntry } from "./listing.ts";
 export { isFreshMeta, LMDB_PAGE_BYTES, readPlace, scanLmdbPages, scatteredEntries } from "./lmdb-pages/index.ts";
 export type { EntryVisitor, PageProblem, PageSource, Place, ScanReport } from "./lmdb-pages/index.ts";
-export { readDigest, readObject, writeDigest, writeObject } from "./mirrored.ts";
-export type { ContentDigest, StoredObject } from "./mirrored.ts";
+export { readDigest, readObjectPlace, writeDigest, writeObjectPlace } from "./mirrored.ts";
+export type { ContentDigest, ObjectPlace } from "./mirrored.ts";
 export { LISTING_HEADER_BYTES, NODE_KINDS, OsError, SMALL_FILE_CHANGED, SMALL_FILE_NO_ROOM, STAT_RECORD_BYTES, WATCH } from "./os.ts";
 export type { FilesystemInfo, NodeKind, Os, SmallFiles, Stat, Watcher, WatchEvent, Xattr } from "./os.ts";
 export type { Clock, Random } from "./ports.ts";

@@ -10,19 +10,20 @@ export interface ContentDigest {
   readonly bytes: Buffer;
 }
 
-/** Where an object store keeps the content of a mirrored file. Texts are of characters up to U+00FF, as HTTP headers have them. */
-export interface StoredObject {
-  /** "": the key that the file's path has by rule. */
-  readonly key: ByteString;
-  /** "" where the store keeps no versions: the object is what it is now. */
-  readonly version: string;
-  /** What the store calls this content; "" where it calls it nothing. Another one means that it was replaced. */
+/** Which content an object store held under a path: enough to read it again later, or to tell that it is another one now. Texts are as HTTP headers have them, up to U+00FF. */
+export interface ObjectPlace {
+  /** Where the store keeps versions: this one's name. */
+  readonly version: string | undefined;
+  /** Changes whenever the content does. A directory store has the inode with its birth time, S3 its ETag. */
   readonly etag: string;
 }
 
 const DIGEST_NAME_BYTES_MAX = 16; // "xxh128", "sha512".
 const DIGEST_BYTES_MAX = 64; // Of SHA-512.
-const OBJECT_TEXT_BYTES_MAX = 1024; // S3's limit of keys and versions; etags are shorter.
+const PLACE_TEXT_BYTES_MAX = 1024; // S3's limit of versions; etags are shorter.
+const NO_PLACE = 0;
+const WITHOUT_VERSION = 1;
+const WITH_VERSION = 2;
 
 /** An empty name stands for no digest. */
 export function writeDigest(writer: ByteWriter, digest: ContentDigest | undefined): void {
@@ -39,19 +40,19 @@ export function readDigest(reader: ByteReader): ContentDigest | undefined {
   return name === "" ? undefined : { name, bytes: Buffer.from(reader.sized(DIGEST_BYTES_MAX)) };
 }
 
-export function writeObject(writer: ByteWriter, object: StoredObject | undefined): void {
-  writer.u8(object === undefined ? 0 : 1);
-  if (object === undefined) return;
-  for (const text of [object.key, object.version, object.etag]) {
-    assert(text.length <= OBJECT_TEXT_BYTES_MAX, "what names an object is within its limit");
+export function writeObjectPlace(writer: ByteWriter, place: ObjectPlace | undefined): void {
+  writer.u8(place === undefined ? NO_PLACE : place.version === undefined ? WITHOUT_VERSION : WITH_VERSION);
+  if (place === undefined) return;
+  for (const text of place.version === undefined ? [place.etag] : [place.etag, place.version]) {
+    assert(text.length <= PLACE_TEXT_BYTES_MAX, "what names an object is within its limit");
     writer.byteString(text as ByteString);
   }
 }
 
-export function readObject(reader: ByteReader): StoredObject | undefined {
+export function readObjectPlace(reader: ByteReader): ObjectPlace | undefined {
   const flag = reader.u8();
-  if (flag > 1) reader.reject("a flag that is neither 0 nor 1");
-  if (flag === 0) return undefined;
-  const key = reader.byteString(OBJECT_TEXT_BYTES_MAX);
-  return { key, version: reader.byteString(OBJECT_TEXT_BYTES_MAX), etag: reader.byteString(OBJECT_TEXT_BYTES_MAX) };
+  if (flag > WITH_VERSION) reader.reject("a place of an unknown kind");
+  if (flag === NO_PLACE) return undefined;
+  const etag = reader.byteString(PLACE_TEXT_BYTES_MAX);
+  return { etag, version: flag === WITH_VERSION ? reader.byteString(PLACE_TEXT_BYTES_MAX) : undefined };
 }

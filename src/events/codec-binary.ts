@@ -2,7 +2,7 @@
  * The hot events in bytes, encode and decode side by side; a version byte comes before what is written here (codec.ts).
  * Layouts: FORMAT.md "Binary events". A published layout never changes: a new version gets a reader of its own in READERS.
  */
-import { assert, NODE_KINDS, readDigest, readObject, writeDigest, writeObject } from "../core/index.ts";
+import { assert, NODE_KINDS, readDigest, readObjectPlace, writeDigest, writeObjectPlace } from "../core/index.ts";
 import type { Attributes, ByteReader, ByteString, ByteWriter, ChunkNumber, Extent, NodeId, TimeUs, WithdrawalReason, Xattr } from "../core/index.ts";
 import {
   CHUNKS_MAX,
@@ -242,14 +242,14 @@ export const WRITERS: { readonly [T in BinaryType]: Write<T> } = {
     writer.varint(event.sizeBytes);
     writer.varint(event.rdev);
     writeDigest(writer, event.digest);
-    writeObject(writer, event.object);
+    writeObjectPlace(writer, event.place);
   },
   LinkArrived: (writer, event) => {
     writePlace(writer, event);
     writeStamp(writer, event);
     assert(event.linkTarget.length <= LINK_TARGET_BYTES_MAX, "a link target is within its limit");
     writer.byteString(event.linkTarget);
-    writeObject(writer, event.object);
+    writeObjectPlace(writer, event.place);
   },
   FileWithdrawn: (writer, event) => {
     writePlace(writer, event);
@@ -313,13 +313,13 @@ const readArrived: Read<"FileArrived"> = (reader) => {
     sizeBytes: reader.varint(),
     rdev: reader.varint(),
     digest: readDigest(reader),
-    object: readObject(reader),
+    place: readObjectPlace(reader),
   };
 };
 
 const readLinkArrived: Read<"LinkArrived"> = (reader) => {
   const [place, stamp] = [readPlace(reader), readStamp(reader)];
-  return { type: "LinkArrived", ...place, ...stamp, linkTarget: reader.byteString(LINK_TARGET_BYTES_MAX), object: readObject(reader) };
+  return { type: "LinkArrived", ...place, ...stamp, linkTarget: reader.byteString(LINK_TARGET_BYTES_MAX), place: readObjectPlace(reader) };
 };
 
 const readWithdrawn: Read<"FileWithdrawn"> = (reader) => {

@@ -20,6 +20,7 @@ export type {
   StreamSpan,
   TreeLimits,
 } from "./dig-tree/index.ts";
+export { openMirrorMemory, splitPath, TreeFileList } from "./file-list/index.ts";
 export type {
   AttributesFact,
   Deletions,
@@ -29,6 +30,7 @@ export type {
   LateFile,
   MirrorFact,
   MirrorFiles,
+  MirrorMemory,
   Placed,
   QueuedDeletion,
   RememberedSums,

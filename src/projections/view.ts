@@ -1,5 +1,5 @@
 /** The face of a machine's state at one revision: what was true then. Immutable; closed by its reader. */
-import type { Attributes, ByteString, ContentDigest, Extent, GapReason, NodeId, NodeKind, Revision, StoredObject, TimeUs } from "../core/index.ts";
+import type { Attributes, ByteString, ContentDigest, Extent, GapReason, NodeId, NodeKind, Revision, ObjectPlace, TimeUs } from "../core/index.ts";
 
 export interface NodeName {
   readonly parent: NodeId;
@@ -9,7 +9,7 @@ export interface NodeName {
 /** What is known of a mirrored file beside its attributes. */
 export interface MirroredContent {
   readonly digest: ContentDigest | undefined;
-  readonly object: StoredObject | undefined;
+  readonly place: ObjectPlace | undefined;
 }
 
 export interface NodeRecord {

@@ -1,7 +1,7 @@
 /** What every MirrorFiles does, as one suite: facts become a list, and what is remembered beside them. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { ByteString, Revision, StoredObject, TimeUs } from "../../src/core/index.ts";
+import type { ByteString, Revision, ObjectPlace, TimeUs } from "../../src/core/index.ts";
 import type { FileEntry, FileList, MirrorFact, MirrorFiles, RememberedSums } from "../../src/projections/index.ts";
 
 export interface MirrorFilesHarness {
@@ -14,13 +14,13 @@ export interface MirrorFilesHarness {
 
 const at = (path: string): ByteString => path as ByteString;
 const us = (time: number): TimeUs => time as TimeUs;
-const stored = (etag: string): StoredObject => ({ key: at(""), version: "", etag });
+const stored = (etag: string): ObjectPlace => ({ version: undefined, etag });
 
 export function arrived(path: string, more: Partial<Omit<MirrorFact & { type: "FileArrived" }, "type" | "path">> = {}): MirrorFact {
   const kind = more.kind ?? "file";
   const digest = { name: "xxh128", bytes: Buffer.alloc(16, path.length) };
   const content =
-    kind === "file" ? { sizeBytes: path.length, digest, object: stored(`"${path.length}"`) } : { sizeBytes: 0, digest: undefined, object: undefined };
+    kind === "file" ? { sizeBytes: path.length, digest, place: stored(`"${path.length}"`) } : { sizeBytes: 0, digest: undefined, place: undefined };
   return { type: "FileArrived", path: at(path), kind, mode: 0o644, mtimeSeconds: 1000, mtimeNanos: 5, rdev: 0, ...content, ...more };
 }
 
@@ -31,7 +31,7 @@ const linked = (path: string, target: string): MirrorFact => ({
   mode: 0o777,
   mtimeSeconds: -5,
   mtimeNanos: 0,
-  object: undefined,
+  place: undefined,
 });
 const withdrawn = (path: string): MirrorFact => ({ type: "FileWithdrawn", path: at(path), reason: "gone" });
 const touched = (path: string, mtimeSeconds: number): MirrorFact => ({ type: "AttributesSet", path: at(path), mode: 0o600, mtimeSeconds, mtimeNanos: 7 });
@@ -101,7 +101,7 @@ function arrivalsCases(test: Test, make: Make): void {
         linkTarget: at(""),
         rdev: 0,
         digest: { name: "xxh128", bytes: Buffer.alloc(16, 4) },
-        object: { key: at(""), version: "", etag: '"4"' },
+        place: { version: undefined, etag: '"4"' },
       },
     );
     const link = await entryOf(files, "d/l");
@@ -141,10 +141,10 @@ function changesCases(test: Test, make: Make): void {
     const files = await make();
     await files.record([arrived("a/b"), arrived("a/c"), arrived("f")]);
     const [before, folder] = [await entryOf(files, "f"), await entryOf(files, "a")];
-    await files.record([arrived("f", { sizeBytes: 9, object: stored('"9"') }), arrived("a", { sizeBytes: 3 })]);
+    await files.record([arrived("f", { sizeBytes: 9, place: stored('"9"') }), arrived("a", { sizeBytes: 3 })]);
     const after = await entryOf(files, "f");
     assert.is(after?.node, before?.node);
-    assert.equal([after?.sizeBytes, after?.object?.etag], [9, '"9"']);
+    assert.equal([after?.sizeBytes, after?.place?.etag], [9, '"9"']);
     assert.is.not((await entryOf(files, "a"))?.node, folder?.node);
     assert.equal(await listed(files), ["a", "f"]);
     await files.record([arrived("a/b")]);
@@ -188,7 +188,7 @@ function memoryCases(test: Test, make: Make): void {
     assert.equal(files.lateAttributes.some(at(""), 10), []);
     await files.record([touched("c", 2000), touched("a", 3000), touched("l", 4000), touched("d", 5000)]);
     const a = await entryOf(files, "a");
-    assert.equal([a?.mode, a?.mtimeSeconds, a?.mtimeNanos, a?.sizeBytes, a?.object?.etag], [0o600, 3000, 7, 1, '"1"']);
+    assert.equal([a?.mode, a?.mtimeSeconds, a?.mtimeNanos, a?.sizeBytes, a?.place?.etag], [0o600, 3000, 7, 1, '"1"']);
     const late = files.lateAttributes.some(at(""), 10);
     assert.equal(
       late.map(({ path }) => path),

@@ -66,8 +66,8 @@ export class MemoryMirrorFiles implements MirrorFiles {
     const kind = isLink ? "symlink" : fact.kind;
     const before = this.entries.get(fact.path);
     if (before !== undefined && before.kind !== kind) this.remove(fact.path);
-    const { path, mode, mtimeSeconds, mtimeNanos, object } = fact;
-    const common = { node: before?.kind === kind ? before.node : this.newNode(), path, kind, mode, mtimeSeconds, mtimeNanos, object } as const;
+    const { path, mode, mtimeSeconds, mtimeNanos, place } = fact;
+    const common = { node: before?.kind === kind ? before.node : this.newNode(), path, kind, mode, mtimeSeconds, mtimeNanos, place } as const;
     const rest = isLink
       ? { sizeBytes: 0, linkTarget: fact.linkTarget, rdev: 0, digest: undefined }
       : { sizeBytes: kind === "file" ? fact.sizeBytes : 0, linkTarget: "" as ByteString, rdev: fact.rdev, digest: fact.digest };
@@ -82,7 +82,7 @@ export class MemoryMirrorFiles implements MirrorFiles {
     this.facts.push(fact);
     const { mode, mtimeSeconds, mtimeNanos } = fact;
     this.entries.set(fact.path, { ...before, mode, mtimeSeconds, mtimeNanos });
-    if (before.object !== undefined) this.lateAttributes.files.set(fact.path, (this.facts.length - 1) as Revision);
+    if (before.place !== undefined) this.lateAttributes.set(fact.path);
   }
 
   private makeParents(path: ByteString): void {
@@ -99,7 +99,7 @@ export class MemoryMirrorFiles implements MirrorFiles {
       sizeBytes: 0,
       rdev: 0,
       digest: undefined,
-      object: undefined,
+      place: undefined,
     });
   }
 
@@ -190,15 +190,20 @@ class MemorySums implements Sums {
 }
 
 class MemoryLateAttributes implements LateAttributes {
-  readonly files = new Map<ByteString, Revision>();
+  readonly files = new Map<ByteString, number>();
+  private marks = 0;
+
+  set(path: ByteString): void {
+    this.files.set(path, (this.marks += 1));
+  }
 
   some(after: ByteString, countMax: number): LateFile[] {
     const paths = [...this.files.keys()].filter((path) => path > after).sort();
-    return paths.slice(0, countMax).map((path) => ({ path, revision: this.files.get(path)! }));
+    return paths.slice(0, countMax).map((path) => ({ path, mark: this.files.get(path)! }));
   }
 
   done(files: readonly LateFile[]): Promise<void> {
-    for (const { path, revision } of files) if (this.files.get(path) === revision) this.files.delete(path);
+    for (const { path, mark } of files) if (this.files.get(path) === mark) this.files.delete(path);
     return Promise.resolve();
   }
 }

@@ -118,14 +118,14 @@ export class Replica {
       case "GapClosed":
         if (!this.gaps.delete(change.gap)) throw new Error("no such gap is open");
         return;
-      case "RangeCloned":
-        throw new Error("a scan never says so");
       case "CaughtUp":
       case "ClockStepped":
       case "ReconcileFinished":
       case "RootProtected":
       case "RootReleased":
         return;
+      default:
+        throw new Error("a scan never says so");
     }
   }
 

@@ -6,7 +6,7 @@ import type { ByteString, Clock, TimeUs } from "../../core/index.ts";
 import type { ObjectStore } from "../../objects/index.ts";
 import type { FileEntry, FileList, MirrorFact, MirrorFiles } from "../../projections/index.ts";
 import { Filters } from "../../rsync/index.ts";
-import { attributesOf, isWantedKind, keyOf, metadataOf } from "./facts.ts";
+import { attributesOf, isWantedKind, metadataOf } from "./facts.ts";
 import { parentOf } from "./listed-directories.ts";
 import type { SyncOptions } from "./options.ts";
 import type { SyncCounts, SyncWatcher } from "./report.ts";
@@ -113,13 +113,13 @@ async function removeBatch(
   stuck: Set<ByteString>,
   parents: ChangedParents,
 ): Promise<void> {
-  const names = batch.flatMap(({ entry }) => (entry !== undefined && isWantedKind(entry.kind) ? [{ key: keyOf(entry), kind: entry.kind }] : []));
+  const names = batch.flatMap(({ entry }) => (entry !== undefined && isWantedKind(entry.kind) ? [{ key: entry.path, kind: entry.kind }] : []));
   const failed = new Map((await store.delete(names)).map(({ key, error }) => [key, error]));
   await store.settle();
   const facts: MirrorFact[] = [];
   const done: ByteString[] = [];
   for (const { path, entry } of batch) {
-    const error = entry === undefined ? undefined : failed.get(keyOf(entry));
+    const error = entry === undefined ? undefined : failed.get(entry.path);
     if (error !== undefined) {
       stuck.add(path);
       counts.failedCount++;

@@ -1,6 +1,6 @@
 /** What a listed entry is to the object store, and the fact that tells of it. */
-import type { ByteString, ContentDigest, StoredObject } from "../../core/index.ts";
-import type { ObjectMetadata, ObjectPlace } from "../../objects/index.ts";
+import type { ByteString, ContentDigest, ObjectPlace } from "../../core/index.ts";
+import type { ObjectMetadata } from "../../objects/index.ts";
 import type { FileEntry, MirrorFact } from "../../projections/index.ts";
 import type { Entry } from "../../rsync/index.ts";
 
@@ -21,29 +21,14 @@ export function metadataOf({ kind, mode, mtimeSeconds, mtimeNanos, linkTarget }:
   return { kind: isWantedKind(kind) ? kind : "file", mode, mtimeSeconds, mtimeNanos, linkTarget: kind === "symlink" ? linkTarget : undefined, digest };
 }
 
-/** An object whose key is the file's path. */
-export function objectAt(place: ObjectPlace): StoredObject {
-  return { key: "" as ByteString, version: place.version ?? "", etag: place.etag };
-}
-
-export function placeOf(object: StoredObject): ObjectPlace {
-  return { version: object.version === "" ? undefined : object.version, etag: object.etag };
-}
-
-/** The key of a stored file's object. */
-export function keyOf(entry: FileEntry): ByteString {
-  return entry.object === undefined || entry.object.key === "" ? entry.path : entry.object.key;
-}
-
 export function arrivedFact(
   entry: Attributes,
   content: { readonly sizeBytes: number; readonly digest: ContentDigest | undefined },
   place: ObjectPlace,
 ): MirrorFact {
   const { path, kind, mode, mtimeSeconds, mtimeNanos, linkTarget } = entry;
-  const object = objectAt(place);
-  if (kind === "symlink") return { type: "LinkArrived", path, linkTarget: linkTarget ?? ("" as ByteString), mode, mtimeSeconds, mtimeNanos, object };
-  return { type: "FileArrived", path, kind, mode, mtimeSeconds, mtimeNanos, sizeBytes: content.sizeBytes, rdev: 0, digest: content.digest, object };
+  if (kind === "symlink") return { type: "LinkArrived", path, linkTarget: linkTarget ?? ("" as ByteString), mode, mtimeSeconds, mtimeNanos, place };
+  return { type: "FileArrived", path, kind, mode, mtimeSeconds, mtimeNanos, sizeBytes: content.sizeBytes, rdev: 0, digest: content.digest, place };
 }
 
 export const NO_CONTENT = { sizeBytes: 0, digest: undefined } as const;

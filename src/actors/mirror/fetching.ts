@@ -6,7 +6,7 @@ import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.t
 import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsync/index.ts";
 import type { Depot, PlaceHolder, SumsToRemember, Work } from "./depot.ts";
 import type { DirectoryCare, OpenDirectory } from "./directory-care.ts";
-import { arrivedFact, attributesFact, keyOf, metadataOf, placeOf } from "./facts.ts";
+import { arrivedFact, attributesFact, metadataOf } from "./facts.ts";
 import { Incoming } from "./incoming.ts";
 import type { Arrival, Source } from "./incoming.ts";
 import { areGood, basisOf, shortStrongBytes } from "./kept-sums.ts";
@@ -124,13 +124,13 @@ export class Fetching {
     if (entry.sizeBytes < SOURCE_BYTES_MIN) return undefined;
     const own = stored === undefined ? undefined : files.sums.of(stored);
     const found = own !== undefined ? { entry: stored!, sums: own } : files.sums.alike(list, entry);
-    return found !== undefined && found.entry.object !== undefined && areGood(found.sums, this.agreement!) ? found : undefined;
+    return found !== undefined && found.entry.place !== undefined && areGood(found.sums, this.agreement!) ? found : undefined;
   }
 
   /** A name whose object has the content: others of its group are copied from it. */
   isStored(entry: Entry, stored: FileEntry): void {
-    if (stored.object === undefined || this.groups.of(entry) !== undefined) return;
-    const holder = { key: keyOf(stored), place: placeOf(stored.object) };
+    if (stored.place === undefined || this.groups.of(entry) !== undefined) return;
+    const holder = { key: stored.path, place: stored.place };
     this.groups.lead(entry, { holder, sizeBytes: stored.sizeBytes, digest: stored.digest, state: "stored", rank: 0, followers: [] });
   }
 
@@ -253,7 +253,7 @@ export class Fetching {
       group.sizeBytes = event.lengthBytes;
       group.digest = digest;
       group.state = "stored";
-      if (isUnchanged) group.holder.place = placeOf(stored!.object!);
+      if (isUnchanged) group.holder.place = stored!.place!;
     }
     if (isUnchanged) {
       this.touch(entry, stored!);
@@ -291,7 +291,7 @@ export class Fetching {
         return { ...common, kind: "complete", upload: content.upload, metadata };
       case "source": {
         const { entry: source } = content.source;
-        return { ...common, kind: "copy", from: { key: keyOf(source), place: placeOf(source.object!) }, metadata };
+        return { ...common, kind: "copy", from: { key: source.path, place: source.place! }, metadata };
       }
     }
   }

@@ -9,7 +9,7 @@ import type { ObjectPlace, ObjectStore, Upload } from "../../objects/index.ts";
 import type { FileEntry, RememberedSums } from "../../projections/index.ts";
 import { blockBytesFor } from "../../rsync/index.ts";
 import type { Agreement, Digests, Entry } from "../../rsync/index.ts";
-import { keyOf, metadataOf, placeOf } from "./facts.ts";
+import { metadataOf } from "./facts.ts";
 import { KeptSums } from "./kept-sums.ts";
 
 /** A stored file whose blocks a request offers: the file itself as it was, or one that looks like it. */
@@ -166,11 +166,11 @@ export class Incoming {
     const { run, source } = this;
     this.run = undefined;
     if (run === undefined || source === undefined) return this.upload;
-    const object = source.entry.object;
-    assert(object !== undefined, "a basis is a stored object");
+    const { place } = source.entry;
+    assert(place !== undefined, "a basis is a stored object");
     for (let at = 0; at < run.lengthBytes; at += RUN_BYTES_MAX) {
       const lengthBytes = Math.min(RUN_BYTES_MAX, run.lengthBytes - at);
-      await this.upload.copyFrom(keyOf(source.entry), placeOf(object), { offsetBytes: run.offsetBytes + at, lengthBytes });
+      await this.upload.copyFrom(source.entry.path, place, { offsetBytes: run.offsetBytes + at, lengthBytes });
     }
     return this.upload;
   }
@@ -186,10 +186,10 @@ class SourceReader {
   private windowStart = 0;
 
   constructor(store: ObjectStore, entry: FileEntry) {
-    assert(entry.object !== undefined, "a basis is a stored object");
+    assert(entry.place !== undefined, "a basis is a stored object");
     this.store = store;
-    this.key = keyOf(entry);
-    this.place = placeOf(entry.object);
+    this.key = entry.path;
+    this.place = entry.place;
     this.sizeBytes = entry.sizeBytes;
   }
 

@@ -24,7 +24,7 @@ export async function explained(error: unknown, unfound: Unfound): Promise<unkno
 }
 
 async function notYetProtected({ path, view, opened, store }: Unfound): Promise<RainbowError | undefined> {
-  const root = opened.projection.roots().find((each) => contains(each.path, path));
+  const root = opened.projection.facts().roots.find((each) => contains(each.path, path));
   const first = root === undefined ? undefined : await protectedFrom(store, opened.stream, view.revision, root.path);
   if (root === undefined || first === undefined) return undefined;
   const since = new Date((await opened.projection.timeOf(first)) / 1000).toISOString();

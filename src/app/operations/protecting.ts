@@ -65,8 +65,8 @@ async function rootsOf({ capture, host, dataDirectory }: OperationsContext): Pro
   const known = new Map(
     host
       .opened()
-      .projection.roots()
-      .map((root): [string, RootStatus] => [root.path, { ...notedStatus(root.path, root.options), root: root.root, firstScanDone: true }]),
+      .projection.facts()
+      .roots.map((root): [string, RootStatus] => [root.path, { ...notedStatus(root.path, root.options), root: root.root, firstScanDone: true }]),
   );
   for (const { path, options } of readNotedRoots(dataDirectory)) {
     if (options === undefined) known.delete(path);

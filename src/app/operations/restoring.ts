@@ -53,8 +53,8 @@ function refuseBlindDeletion({ capture, host }: OperationsContext, target: ByteS
   if (capture !== undefined) return;
   const root = host
     .opened()
-    .projection.roots()
-    .find(({ path }) => target === path || target.startsWith(`${path}/`) || path.startsWith(`${target}/`));
+    .projection.facts()
+    .roots.find(({ path }) => target === path || target.startsWith(`${path}/`) || path.startsWith(`${target}/`));
   if (root === undefined) return;
   throw new RainbowError(
     "NOT_RUNNING",

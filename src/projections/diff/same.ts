@@ -25,7 +25,7 @@ export function sameContent(a: Side, b: Side): boolean {
 /** By digests of the same kind, else by what the object store says of its objects. Where neither tells, they count as different. */
 function sameMirrored(a: MirroredContent | undefined, b: MirroredContent | undefined): boolean {
   if (a?.digest !== undefined && a.digest.name === b?.digest?.name) return a.digest.bytes.equals(b.digest.bytes);
-  return a?.object !== undefined && b?.object !== undefined && a.object.etag !== "" && a.object.etag === b.object.etag;
+  return a?.place !== undefined && b?.place !== undefined && a.place.etag !== "" && a.place.etag === b.place.etag;
 }
 
 export function sameMetadata(a: NodeRecord, b: NodeRecord): boolean {

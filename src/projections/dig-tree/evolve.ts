@@ -202,7 +202,7 @@ function settleIn(state: State, record: StoredNode): void {
 
 /** Of a mirror: a new node, or another version of what has the name. */
 function arrive(state: State, event: FileArrived | LinkArrived): void {
-  const { node, parent, name, mode, mtimeSeconds, mtimeNanos, object } = event;
+  const { node, parent, name, mode, mtimeSeconds, mtimeNanos, place } = event;
   const isLink = event.type === "LinkArrived";
   const kind = isLink ? "symlink" : event.kind;
   const attributes = { mode, uid: 0, gid: 0, mtimeSeconds, mtimeNanos, btimeSeconds: 0, btimeNanos: 0, xattrs: [] };
@@ -211,7 +211,7 @@ function arrive(state: State, event: FileArrived | LinkArrived): void {
     sizeBytes: isLink ? event.linkTarget.length : event.sizeBytes,
     linkTarget: isLink ? event.linkTarget : ("" as ByteString),
     rdev: isLink ? 0 : event.rdev,
-    ...(digest === undefined && object === undefined ? {} : { mirrored: { digest, object } }),
+    ...(digest === undefined && place === undefined ? {} : { mirrored: { digest, place } }),
   };
   state.setTimes({ ...state.times, payloadBytes: state.times.payloadBytes + content.sizeBytes });
   const record = { node, kind, attributes, ...content, names: [{ parent, name }], unsettled: false, hidden: false, pristine: false } as const;

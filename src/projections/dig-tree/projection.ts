@@ -15,7 +15,7 @@ import { Base } from "./base.ts";
 import { dropForeignTrees } from "./checkpoints.ts";
 import { ChunkCounts } from "./chunk-counts.ts";
 import { decodeFact, REBASED_KEY } from "./control.ts";
-import type { RebasedFact, Root, Snapshot, Stretch } from "./control.ts";
+import type { RebasedFact, Snapshot, Stretch } from "./control.ts";
 import { factsOf, snapshotsOf } from "./control-facts.ts";
 import type { ControlFacts } from "./control-facts.ts";
 import { evolve } from "./evolve.ts";
@@ -104,11 +104,6 @@ export class DigTreeProjection {
   /** The last batch end that the state of now has. */
   get revision(): Revision {
     return this.at;
-  }
-
-  /** Events since the newest tree. */
-  get tailLength(): number {
-    return this.at - this.atTree;
   }
 
   get memoryBytes(): number {
@@ -461,8 +456,9 @@ export class DigTreeProjection {
     return snapshotsOf(this.state);
   }
 
-  roots(): readonly Root[] {
-    return this.facts().roots;
+  /** What is true now, to be asked for single names and nodes; a moment later it may be something else. */
+  get now(): Pick<State, "name" | "node"> {
+    return this.state;
   }
 
   /** Rebuilds the state from nothing beside the live one and compares. The memory it takes grows with the number of files. */

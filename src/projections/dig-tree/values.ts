@@ -1,5 +1,5 @@
 /** The values of names, nodes and brackets in bytes: FORMAT.md "Values". Encode and decode side by side. */
-import { ByteReader, ByteWriter, NODE_KINDS, RainbowError, readDigest, readObject, writeDigest, writeObject } from "../../core/index.ts";
+import { ByteReader, ByteWriter, NODE_KINDS, RainbowError, readDigest, readObjectPlace, writeDigest, writeObjectPlace } from "../../core/index.ts";
 import type { Attributes, ByteString, NodeId, NodeKind } from "../../core/index.ts";
 import { readRecord } from "../blob-record/index.ts";
 import type { RegionRecord } from "../blob-record/index.ts";
@@ -27,7 +27,7 @@ export interface Bracket {
 }
 
 const VALUE_VERSION = 1;
-const MIRRORED_VERSION = 2; // Of a node: as version 1, and then its digest and object.
+const MIRRORED_VERSION = 2; // Of a node: as version 1, and then its digest and place.
 const PARTS_VERSION = 0; // In the place of the version: the node is in parts.
 const NODE_BYTES_MAX = 512 << 10; // A value may have 1 MiB. Thousands of hard links or large xattrs make more.
 const FEW_NAMES = 100; // Of 4,096 bytes at most: no need to look at them.
@@ -127,7 +127,7 @@ export function writeNodeValue(writer: ByteWriter, record: StoredNode): void {
   }
   if (record.mirrored === undefined) return;
   writeDigest(writer, record.mirrored.digest);
-  writeObject(writer, record.mirrored.object);
+  writeObjectPlace(writer, record.mirrored.place);
 }
 
 export function decodeNode(node: NodeId, bytes: Buffer): StoredNode {
@@ -144,7 +144,7 @@ export function decodeNode(node: NodeId, bytes: Buffer): StoredNode {
   if (nameCount > NAMES_MAX) reader.reject("too many names");
   const names: NodeName[] = [];
   for (let i = 0; i < nameCount; i++) names.push({ parent: readNode(reader), name: reader.byteString(NAME_BYTES_MAX) });
-  const mirrored = version === MIRRORED_VERSION ? { mirrored: { digest: readDigest(reader), object: readObject(reader) } } : {};
+  const mirrored = version === MIRRORED_VERSION ? { mirrored: { digest: readDigest(reader), place: readObjectPlace(reader) } } : {};
   reader.finish();
   const marks = { unsettled: (flags & UNSETTLED) !== 0, hidden: (flags & HIDDEN) !== 0, pristine: (flags & PRISTINE) !== 0 };
   return { node, kind, attributes, sizeBytes, linkTarget, rdev, names, ...marks, ...mirrored };

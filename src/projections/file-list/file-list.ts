@@ -1,5 +1,5 @@
 /** The file list of a mirror at one moment, and the way to what comes after it. */
-import type { ByteString, ContentDigest, NodeId, NodeKind, Revision, StoredObject } from "../../core/index.ts";
+import type { ByteString, ContentDigest, NodeId, NodeKind, Revision, ObjectPlace } from "../../core/index.ts";
 import type { MirrorFact } from "./facts.ts";
 import type { Deletions, LateAttributes, Sums } from "./memory.ts";
 
@@ -18,7 +18,7 @@ export interface FileEntry {
   /** Device number (major × 2^20 + minor), else 0. */
   readonly rdev: number;
   readonly digest: ContentDigest | undefined;
-  readonly object: StoredObject | undefined;
+  readonly place: ObjectPlace | undefined;
 }
 
 /** What the mirror has at one revision. Immutable, to be closed: it may be read while facts are recorded. Memory does not grow with it. */

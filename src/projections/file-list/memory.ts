@@ -1,8 +1,8 @@
 /**
  * What a mirror remembers beside its facts. All of it may be lost: deletions are found again by the next sync, files without sums are
- * fetched whole, and the tree says which attributes may be older in the store.
+ * fetched whole, and a check finds attributes that are older in the store.
  */
-import type { ByteString, Revision, TimeUs } from "../../core/index.ts";
+import type { ByteString, TimeUs } from "../../core/index.ts";
 import type { FileEntry, FileList } from "./file-list.ts";
 
 export interface QueuedDeletion {
@@ -62,16 +62,17 @@ export interface Sums {
   flush(): Promise<void>;
 }
 
-/** A file whose object still carries older attributes than the list, since the fact at `revision`. */
+/** A path whose object still carries older attributes than the list. */
 export interface LateFile {
   readonly path: ByteString;
-  readonly revision: Revision;
+  /** Of the fact that set them: another one with the next. */
+  readonly mark: number;
 }
 
-/** Files of which AttributesSet was recorded last, after their object was stored. */
+/** What has an object, and of which AttributesSet was recorded after that was stored. */
 export interface LateAttributes {
   /** Some of them, in the order of their paths, from behind `after` on ("": from the first on). */
   some(after: ByteString, countMax: number): LateFile[];
-  /** Their attributes of that revision were written; a file of which others were recorded since stays. */
+  /** Their attributes were written, or they are gone; a path of which others were recorded since stays. */
   done(files: readonly LateFile[]): Promise<void>;
 }

@@ -25,7 +25,7 @@ function entry(path: string, changes: Partial<Entry> = {}): Entry {
 }
 
 function stored(path: string, changes: Partial<FileEntry> = {}): FileEntry {
-  const rest = { linkTarget: bytes(""), rdev: 0, digest: undefined, object: undefined };
+  const rest = { linkTarget: bytes(""), rdev: 0, digest: undefined, place: undefined };
   return { node: 1 as NodeId, path: bytes(path), kind: "file", mode: 0o644, sizeBytes: 3, mtimeSeconds: 100, mtimeNanos: 5, ...rest, ...changes };
 }
 

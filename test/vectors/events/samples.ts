@@ -102,7 +102,7 @@ export const SAMPLES: readonly MachineEvent[] = [
     sizeBytes: 2 ** 50 + 1,
     rdev: 0,
     digest: { name: "xxh128", bytes: Buffer.from("00112233445566778899aabbccddeeff", "hex") },
-    object: { key: bytes("x/\xe9"), version: "v.1-\xff", etag: '"d41d8cd98f00b204e9800998ecf8427e-3"' },
+    place: { version: "v.1-\xff", etag: '"d41d8cd98f00b204e9800998ecf8427e-3"' },
   },
   {
     type: "FileArrived",
@@ -116,7 +116,7 @@ export const SAMPLES: readonly MachineEvent[] = [
     sizeBytes: 0,
     rdev: 5 * 2 ** 20 + 1,
     digest: undefined,
-    object: undefined,
+    place: undefined,
   },
   {
     type: "LinkArrived",
@@ -127,7 +127,7 @@ export const SAMPLES: readonly MachineEvent[] = [
     mtimeSeconds: 1_777_000_000,
     mtimeNanos: 5,
     linkTarget: bytes("../\xe9"),
-    object: { key: bytes(""), version: "", etag: "" },
+    place: { version: undefined, etag: "12-0" },
   },
   { type: "FileWithdrawn", node: node(9), parent: node(1), name: bytes("l"), reason: "gone" },
   { type: "FileWithdrawn", node: node(9), parent: node(1), name: bytes("l"), reason: "lost" },

@@ -1,0 +1,7 @@
+/**
+ * A mirror's stream and trees, opened: what is recorded by path becomes events and a list. Guarantees: what `record` answered is
+ * durable and in the order of the calls; a recorder of before is shut out; what is remembered beside the events never speaks for
+ * content that was replaced. Not for: connections, object stores, or when to sync.
+ */
+export { openMirror } from "./open.ts";
+export type { MirrorDefinition, OpenedMirror, OpenMirrorOptions } from "./open.ts";

@@ -1,0 +1,332 @@
+/**
+ * The memory of a mirror in rows of a small ordered file beside its trees. A commit is atomic and durable; everything here may be lost
+ * (memory.ts says what that costs).
+ */
+import { RainbowError } from "../../core/index.ts";
+import type { ByteString, TimeUs } from "../../core/index.ts";
+import type { ControlEntry, ControlFile, ControlWrite } from "../../dig/index.ts";
+import type { FileEntry, FileList } from "./file-list.ts";
+import type { Deletions, LateAttributes, LateFile, QueuedDeletion, RememberedSums, Sums, SumsOf } from "./memory.ts";
+import {
+  alikePrefix,
+  decodeDeletion,
+  decodeLate,
+  decodeSums,
+  dueEnd,
+  dueKey,
+  encodeDeletion,
+  encodeLate,
+  encodeSums,
+  KEY_PATH_BYTES_MAX,
+  MEMORY_VERSION,
+  pathKey,
+  pathPart,
+  ROW,
+  stampOfSums,
+} from "./rows.ts";
+import type { Stamp, SumsRow } from "./rows.ts";
+
+const PAGE_ROWS = 1000;
+const COMMIT_ROWS_MAX = 4000; // A longer transaction would hold the file's lock for long.
+const ALIKE_MAX = 8; // Files of one size, time and name; a ninth is found by nobody.
+const PENDING_BYTES_MAX = 4 << 20; // Sums that wait for their commit.
+const SUMS_BYTES_MAX = 64 << 20; // Of one file: those of some 400 GiB in blocks of 128 KiB. A larger one is fetched whole.
+
+/** Checks the file's version, and sets it in a new one. */
+export async function openMirrorMemory(file: ControlFile): Promise<MirrorMemory> {
+  const key = Buffer.from([ROW.format]);
+  const version = file.get(key)?.[0];
+  if (version !== undefined && version > MEMORY_VERSION)
+    throw new RainbowError("NEWER_FORMAT", `what the mirror remembers (version ${version}) was written by a newer Rainbow`, { version });
+  if (version === undefined) await file.commit([{ key, value: Buffer.from([MEMORY_VERSION]) }]);
+  return new MirrorMemory(file);
+}
+
+export class MirrorMemory {
+  readonly deletions: RowDeletions;
+  readonly sums: RowSums;
+  readonly lateAttributes: RowLateAttributes;
+  private readonly file: ControlFile;
+
+  constructor(file: ControlFile) {
+    this.file = file;
+    this.deletions = new RowDeletions(file);
+    this.sums = new RowSums(file);
+    this.lateAttributes = new RowLateAttributes(file);
+  }
+
+  async close(): Promise<void> {
+    await this.sums.flush();
+    await this.file.close();
+  }
+}
+
+/** In transactions of bounded length; `together` rows always go into the same one. */
+async function commitAll(file: ControlFile, writes: readonly ControlWrite[], together: number): Promise<void> {
+  const step = COMMIT_ROWS_MAX - (COMMIT_ROWS_MAX % together);
+  for (let i = 0; i < writes.length; i += step) await file.commit(writes.slice(i, i + step));
+}
+
+class RowDeletions implements Deletions {
+  private readonly file: ControlFile;
+  private queuedCount: number;
+  /** One call after the other: each looks at what is there. */
+  private last: Promise<void> = Promise.resolve();
+
+  constructor(file: ControlFile) {
+    this.file = file;
+    this.queuedCount = countRows(file, ROW.deletion);
+  }
+
+  get count(): number {
+    return this.queuedCount;
+  }
+
+  add(paths: readonly ByteString[], dueUs: TimeUs): Promise<void> {
+    return this.inTurn(async () => {
+      const fresh = [...new Set(paths)].filter((path) => this.file.get(pathKey(ROW.deletion, path)) === undefined);
+      const value = (path: ByteString): Buffer => encodeDeletion(path, dueUs);
+      const writes = fresh.flatMap((path) => [
+        { key: pathKey(ROW.deletion, path), value: value(path) },
+        { key: dueKey(dueUs, path), value: value(path) },
+      ]);
+      await commitAll(this.file, writes, 2);
+      this.queuedCount += fresh.length;
+    });
+  }
+
+  queued(paths: readonly ByteString[]): ByteString[] {
+    if (this.queuedCount === 0) return [];
+    return paths.filter((path) => this.file.get(pathKey(ROW.deletion, path)) !== undefined);
+  }
+
+  due(nowUs: TimeUs, countMax: number): QueuedDeletion[] {
+    return this.file.range(Buffer.from([ROW.dueDeletion]), dueEnd(nowUs), { limit: countMax }).map(({ value }) => decodeDeletion(value));
+  }
+
+  done(paths: readonly ByteString[]): Promise<void> {
+    return this.inTurn(async () => {
+      const there = [...new Set(paths)].flatMap((path) => {
+        const value = this.file.get(pathKey(ROW.deletion, path));
+        return value === undefined ? [] : [decodeDeletion(value)];
+      });
+      const writes = there.flatMap(({ path, dueUs }) => [
+        { key: pathKey(ROW.deletion, path), value: undefined },
+        { key: dueKey(dueUs, path), value: undefined },
+      ]);
+      await commitAll(this.file, writes, 2);
+      this.queuedCount -= there.length;
+    });
+  }
+
+  private inTurn(action: () => Promise<void>): Promise<void> {
+    const run = this.last.then(action);
+    this.last = run.catch(() => undefined);
+    return run;
+  }
+}
+
+function countRows(file: ControlFile, prefix: number): number {
+  let count = 0;
+  for (const _ of rowsOf(file, Buffer.from([prefix]), Buffer.from([prefix + 1]))) count += 1;
+  return count;
+}
+
+class RowSums implements Sums {
+  private readonly file: ControlFile;
+  /** Not yet durable, by path. */
+  private pending = new Map<ByteString, SumsRow>();
+  private pendingBytes = 0;
+  private last: Promise<void> = Promise.resolve();
+
+  constructor(file: ControlFile) {
+    this.file = file;
+  }
+
+  remember(path: ByteString, { sizeBytes, mtimeSeconds, mtimeNanos }: Stamp, sums: RememberedSums): void {
+    if (sums.sums.length > SUMS_BYTES_MAX) return;
+    this.pending.set(path, { path, stamp: { sizeBytes, mtimeSeconds, mtimeNanos }, sums });
+    this.pendingBytes += sums.sums.length;
+    if (this.pendingBytes > PENDING_BYTES_MAX) void this.flush().catch(() => undefined); // The next flush that somebody waits for says so too.
+  }
+
+  of({ path, sizeBytes }: Pick<FileEntry, "path" | "sizeBytes">): RememberedSums | undefined {
+    const row = this.pending.get(path) ?? this.stored(path);
+    return row?.stamp.sizeBytes === sizeBytes ? row.sums : undefined;
+  }
+
+  alike(list: Pick<FileList, "entry">, file: Stamp & { readonly path: ByteString }): SumsOf | undefined {
+    for (const path of this.pathsAlike(file)) {
+      const entry = list.entry(path);
+      if (entry?.kind !== "file" || entry.mtimeSeconds !== file.mtimeSeconds || entry.mtimeNanos !== file.mtimeNanos) continue;
+      const sums = entry.sizeBytes === file.sizeBytes ? this.of(entry) : undefined;
+      if (sums !== undefined) return { entry, sums };
+    }
+    return undefined;
+  }
+
+  async forget(paths: readonly ByteString[]): Promise<void> {
+    const known = paths.filter((path) => this.isKnown(path));
+    if (known.length > 0) await this.forgetKnown(known);
+  }
+
+  /** Of all paths below these directories. */
+  async forgetBelow(directories: readonly ByteString[]): Promise<void> {
+    if (directories.length === 0) return;
+    await this.flush();
+    const paths = directories.flatMap((directory) => pathsBelow(this.file, ROW.sums, directory, (value) => stampOfSums(value).path));
+    if (paths.length > 0) await this.forgetKnown(paths);
+  }
+
+  /** Whether anything is remembered of a path. */
+  isKnown(path: ByteString): boolean {
+    return this.pending.has(path) || this.file.get(pathKey(ROW.sums, path)) !== undefined;
+  }
+
+  flush(): Promise<void> {
+    const run = this.last.then(() => this.writePending());
+    this.last = run.catch(() => undefined);
+    return run;
+  }
+
+  private async forgetKnown(paths: readonly ByteString[]): Promise<void> {
+    await this.flush(); // What is under way is written before it is taken away.
+    const writes = paths.flatMap((path) => this.removal(path));
+    await commitAll(this.file, writes, 2);
+  }
+
+  private async writePending(): Promise<void> {
+    const rows = this.pending;
+    if (rows.size === 0) return;
+    const writes = [...rows.values()].flatMap((row) => [
+      ...this.removal(row.path),
+      { key: pathKey(ROW.sums, row.path), value: encodeSums(row) },
+      { key: alikeKey(row), value: encodeDeletion(row.path, 0 as TimeUs) },
+    ]);
+    await this.file.commit(writes);
+    for (const [path, row] of rows) if (this.pending.get(path) === row) this.pending.delete(path);
+    this.pendingBytes = [...this.pending.values()].reduce((sum, row) => sum + row.sums.sums.length, 0);
+  }
+
+  private removal(path: ByteString): ControlWrite[] {
+    const key = pathKey(ROW.sums, path);
+    const value = this.file.get(key);
+    if (value === undefined) return [];
+    return [
+      { key, value: undefined },
+      { key: alikeKey(stampOfSums(value)), value: undefined },
+    ];
+  }
+
+  private stored(path: ByteString): SumsRow | undefined {
+    const value = this.file.get(pathKey(ROW.sums, path));
+    return value === undefined ? undefined : decodeSums(value);
+  }
+
+  private pathsAlike(file: Stamp & { readonly path: ByteString }): ByteString[] {
+    const prefix = alikePrefix(file.path, file);
+    const name = nameOf(file.path);
+    const waiting = [...this.pending.values()].filter(({ path, stamp }) => stamp.sizeBytes === file.sizeBytes && path.endsWith(name)).map(({ path }) => path);
+    const end = Buffer.concat([prefix, Buffer.alloc(KEY_PATH_BYTES_MAX + 1, 255)]);
+    return [
+      ...waiting.filter((path) => nameOf(path) === name),
+      ...this.file.range(prefix, end, { limit: ALIKE_MAX }).map(({ value }) => decodeDeletion(value).path),
+    ];
+  }
+}
+
+function nameOf(path: ByteString): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** The paths below a directory that have such a row. */
+function pathsBelow(file: ControlFile, prefix: number, directory: ByteString, pathOf: (value: Buffer) => ByteString): ByteString[] {
+  const head = `${directory}/`;
+  const [from, end] = [
+    pathKey(prefix, head.slice(0, KEY_PATH_BYTES_MAX) as ByteString),
+    pathKey(prefix, `${directory}0`.slice(0, KEY_PATH_BYTES_MAX) as ByteString),
+  ];
+  const paths: ByteString[] = [];
+  for (const { value } of rowsOf(file, from, end)) {
+    const path = pathOf(value);
+    if (path.startsWith(head)) paths.push(path);
+  }
+  return paths;
+}
+
+/** In pages: no view of the file stays open. */
+function* rowsOf(file: ControlFile, from: Buffer, end: Buffer): IterableIterator<ControlEntry> {
+  for (let next = from; ;) {
+    const page = file.range(next, end, { limit: PAGE_ROWS });
+    yield* page;
+    if (page.length < PAGE_ROWS) return;
+    next = Buffer.concat([page.at(-1)!.key, Buffer.from([0])]);
+  }
+}
+
+function alikeKey({ path, stamp }: Pick<SumsRow, "path" | "stamp">): Buffer {
+  return Buffer.concat([alikePrefix(path, stamp), pathPart(path)]);
+}
+
+class RowLateAttributes implements LateAttributes {
+  private readonly file: ControlFile;
+  private nextMark: number;
+  private rowCount: number;
+
+  constructor(file: ControlFile) {
+    this.file = file;
+    this.rowCount = countRows(file, ROW.late);
+    this.nextMark = this.rowCount === 0 ? 1 : 1 + highestMark(file);
+  }
+
+  some(after: ByteString, countMax: number): LateFile[] {
+    const from = after === "" ? Buffer.from([ROW.late]) : Buffer.concat([pathKey(ROW.late, after), Buffer.from([0])]);
+    return this.file.range(from, Buffer.from([ROW.late + 1]), { limit: countMax }).map(({ value }) => decodeLate(value));
+  }
+
+  /** Facts that are decided from now on have this mark, or a later one. */
+  get mark(): number {
+    return this.nextMark;
+  }
+
+  /** To be called before the fact is recorded: a row too many costs a write, one too few would be forgotten. */
+  async add(paths: readonly ByteString[]): Promise<void> {
+    if (paths.length === 0) return;
+    const mark = this.nextMark++;
+    this.rowCount += paths.length; // An upper bound: zero means that there are none.
+    await commitAll(
+      this.file,
+      paths.map((path) => ({ key: pathKey(ROW.late, path), value: encodeLate(path, mark) })),
+      1,
+    );
+  }
+
+  /** The objects of these paths are new, or went: what was said of them before `mark` is of no interest any more. */
+  async clear({ replaced, emptied }: { readonly replaced: readonly ByteString[]; readonly emptied: readonly ByteString[] }, mark: number): Promise<void> {
+    if (this.rowCount === 0) return;
+    const below = emptied.flatMap((directory) => pathsBelow(this.file, ROW.late, directory, (value) => decodeLate(value).path));
+    await this.remove([...replaced, ...below], (each) => each < mark);
+  }
+
+  async done(files: readonly LateFile[]): Promise<void> {
+    const marks = new Map(files.map(({ path, mark }) => [path, mark]));
+    await this.remove([...marks.keys()], (mark, path) => marks.get(path) === mark);
+  }
+
+  private async remove(paths: readonly ByteString[], goes: (mark: number, path: ByteString) => boolean): Promise<void> {
+    const writes = paths.flatMap((path) => {
+      const key = pathKey(ROW.late, path);
+      const value = this.file.get(key);
+      return value !== undefined && goes(decodeLate(value).mark, path) ? [{ key, value: undefined }] : [];
+    });
+    if (writes.length === 0) return;
+    await commitAll(this.file, writes, 1);
+    if (this.file.range(Buffer.from([ROW.late]), Buffer.from([ROW.late + 1]), { limit: 1 }).length === 0) this.rowCount = 0;
+  }
+}
+
+function highestMark(file: ControlFile): number {
+  let highest = 0;
+  for (const { value } of rowsOf(file, Buffer.from([ROW.late]), Buffer.from([ROW.late + 1]))) highest = Math.max(highest, decodeLate(value).mark);
+  return highest;
+}

@@ -1,0 +1,66 @@
+/** A mirror's stream, trees and memory without connections and object stores, opened as the host does; crashes leave what is durable. */
+import { join } from "node:path";
+import { systemClock, systemRandom } from "../../src/app/platform.ts";
+import { openDisk, openOs } from "../../src/app/os/index.ts";
+import { openMirror } from "../../src/actors/mirror-files/index.ts";
+import type { MirrorDefinition, OpenedMirror } from "../../src/actors/mirror-files/index.ts";
+import type { Clock } from "../../src/core/index.ts";
+import { openDig } from "../../src/dig/index.ts";
+import { openLmdbControl } from "../../src/dig/lmdb/index.ts";
+import { MemoryEventStore } from "../../src/events/index.ts";
+import type { EventStore } from "../../src/events/index.ts";
+import { temporaryDirectory } from "./temp.ts";
+
+export const MIRROR = "00000000-0000-4000-8000-00000000000a";
+export const DEFINITION: MirrorDefinition = { label: "debian", source: "rsync://host/module", target: "/srv/mirror", options: { exclude: ["*.o"] } };
+
+export class StoredMirror {
+  readonly store: EventStore;
+  readonly directory: string;
+  readonly clock: Clock;
+  opened!: OpenedMirror;
+  /** What stopped the appender, if anything did. */
+  failure: unknown;
+
+  private constructor(store: EventStore, clock: Clock) {
+    this.store = store;
+    this.clock = clock;
+    this.directory = temporaryDirectory("mirror");
+  }
+
+  static async make({
+    store = new MemoryEventStore(),
+    clock = systemClock(),
+  }: { readonly store?: EventStore; readonly clock?: Clock } = {}): Promise<StoredMirror> {
+    const mirror = new StoredMirror(store, clock);
+    await mirror.open(DEFINITION);
+    return mirror;
+  }
+
+  async open(definition?: MirrorDefinition): Promise<void> {
+    this.opened = await openMirror({
+      mirror: MIRROR,
+      ...(definition === undefined ? {} : { definition }),
+      version: "test",
+      store: this.store,
+      openDig: (hashKey, isNew) =>
+        openDig({
+          disk: openDisk(openOs()),
+          directory: this.directory,
+          hashKey,
+          control: openLmdbControl,
+          ...(isNew ? { create: { uuid: "00000000-0000-4000-8000-00000000000b", quotaBytes: 2 ** 32 } } : {}),
+        }),
+      openMemory: () => openLmdbControl({ path: join(this.directory, "memory.lmdb"), create: true, readOnly: false }),
+      clock: this.clock,
+      random: systemRandom(),
+      onReplay: () => undefined,
+      onFailed: (cause) => (this.failure = cause),
+    });
+  }
+
+  async reopen(): Promise<void> {
+    await this.opened.close();
+    await this.open();
+  }
+}
