@@ -1,13 +1,13 @@
 /** A mirror under test: an rsync daemon over a tree, a store, a plain file list, and what the reference client makes of the same tree. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { SYNC_OPTIONS, syncMirror } from "../../src/actors/mirror/index.ts";
 import type { Dial, MirrorSource, SyncItem, SyncMemory, SyncOptions, SyncOutcome, SyncPhase } from "../../src/actors/mirror/index.ts";
 import { openOs, openXxh3, openZstdStreams } from "../../src/app/os/index.ts";
 import { systemClock, systemRandom } from "../../src/app/platform.ts";
 import { dialTcp } from "../../src/app/rsync-wire.ts";
-import type { ByteString, Os, Stat } from "../../src/core/index.ts";
+import type { ByteString, Clock, Os, Stat, TimeUs } from "../../src/core/index.ts";
 import { displayOf, listingCount, listingName } from "../../src/core/index.ts";
 import { openDirectoryStore } from "../../src/objects/directory/index.ts";
 import type { ObjectStore } from "../../src/objects/index.ts";
@@ -33,6 +33,8 @@ export interface RigOptions {
   readonly files?: MirrorFiles;
   readonly dial?: Dial;
   readonly settings?: Readonly<Record<string, string>>;
+  /** Other users can reach the upstream: a daemon that reads as somebody else. */
+  readonly isOpen?: boolean;
 }
 
 export class MirrorRig {
@@ -45,6 +47,9 @@ export class MirrorRig {
   /** As a process that starts anew has it. */
   memory: SyncMemory = { seed: 77, refusesSeed: false, hasTidied: false };
   readonly source: MirrorSource;
+  /** What was slept, all in all. */
+  sleptMs = 0;
+  private skippedMs = 0;
 
   private constructor(upstream: string, target: string, daemon: RsyncDaemon, options: RigOptions) {
     this.upstream = upstream;
@@ -62,11 +67,30 @@ export class MirrorRig {
     const [upstream, target] = [join(root, "upstream"), join(root, "target")];
     mkdirSync(upstream);
     mkdirSync(target);
+    if (options.isOpen === true) chmodSync(root, 0o755);
     const daemon = await startRsyncDaemon({ tree: { path: upstream, ...options.settings } });
     return new MirrorRig(upstream, target, daemon, options);
   }
 
-  async sync(changes: Partial<SyncOptions> = {}, signal: AbortSignal = new AbortController().signal): Promise<Synced> {
+  skipTime(ms: number): void {
+    this.skippedMs += ms;
+  }
+
+  /** The system's clock, with what was skipped; sleeps are real. */
+  private clock(): Clock {
+    const clock = systemClock();
+    const skippedUs = (): number => this.skippedMs * 1000;
+    return {
+      now: () => (clock.now() + skippedUs()) as TimeUs,
+      monotonicUs: () => clock.monotonicUs() + skippedUs(),
+      sleep: async (delayMs, signal) => {
+        await clock.sleep(delayMs, signal);
+        if (signal?.aborted !== true) this.sleptMs += delayMs;
+      },
+    };
+  }
+
+  async sync(changes: Partial<SyncOptions> = {}, other: { readonly signal?: AbortSignal; readonly source?: MirrorSource } = {}): Promise<Synced> {
     const items: SyncItem[] = [];
     const phases: SyncPhase[] = [];
     const messages: string[] = [];
@@ -75,9 +99,9 @@ export class MirrorRig {
       item: (item: SyncItem) => void items.push(item),
       message: (text: string) => void messages.push(text),
     };
-    const { dial, store, files, source, memory } = this;
-    const parts = { dial, store, files, source, memory, clock: systemClock(), digests, openZstdStream: openZstdStreams() };
-    const outcome = await syncMirror(parts, { ...SYNC_OPTIONS, ...changes }, "test", watcher, signal);
+    const { dial, store, files, memory } = this;
+    const parts = { dial, store, files, source: other.source ?? this.source, memory, clock: this.clock(), digests, openZstdStream: openZstdStreams() };
+    const outcome = await syncMirror(parts, { ...SYNC_OPTIONS, ...changes }, "test", watcher, other.signal ?? new AbortController().signal);
     return { ...outcome, items, phases, messages };
   }
 

@@ -37,7 +37,9 @@ export async function startRsyncDaemon(modules: RsyncModules, globals: Readonly<
   writeFileSync(config, text);
   const words = ["--daemon", "--no-detach", `--config=${config}`, `--port=${port}`, "--address=127.0.0.1", `--log-file=${join(directory, "log")}`];
   const child = spawn("rsync", words, { stdio: "ignore" });
-  process.on("exit", () => child.kill());
+  const kill = (): void => void child.kill();
+  process.on("exit", kill);
+  child.once("close", () => process.off("exit", kill));
   await answering(port, child);
   return { port, url: `rsync://127.0.0.1:${port}`, pid: child.pid!, stop: () => ended(child) };
 }

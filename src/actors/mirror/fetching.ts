@@ -68,6 +68,7 @@ export class Fetching {
   private readonly staged: Staged[] = [];
   private stagedBytes = 0;
   private newBytes = 0;
+  private hasAsked = false;
   private agreement: Agreement | undefined;
   private current: { readonly expected: Expected; readonly incoming: Incoming } | undefined;
   /** The first file that was asked for and did not come. */
@@ -110,6 +111,10 @@ export class Fetching {
 
   private expect(index: number, expected: Expected): void {
     const { source, entry, directory } = expected;
+    if (!this.hasAsked) {
+      this.hasAsked = true;
+      this.parts.watcher.phase("fetching");
+    }
     directory.pendingCount++;
     directory.isChanged = true;
     this.expected.set(index, expected);
@@ -325,7 +330,8 @@ export class Fetching {
   /** Makes visible what waited, rank by rank: each once the one before is durable. */
   async publish(): Promise<void> {
     if (this.isCut) return this.withhold();
-    const { depot, order } = this.parts;
+    const { depot, order, watcher } = this.parts;
+    if (this.staged.length > 0) watcher.phase("publishing");
     for (let rank = 1; rank < order.rankCount; rank++) {
       const due = this.staged.filter((each) => each.rank === rank);
       if (due.length === 0) continue;

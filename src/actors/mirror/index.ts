@@ -4,6 +4,8 @@
  * there is doubt that the list was whole; what a broken sync recorded counts. Not for: sockets (a port), or what is known of a mirror
  * (the file list).
  */
+export { mayWorkLater, mirrorActor, mirrorAlarms, nextStartMs, retryDelayMs } from "./machine.ts";
+export type { MirrorContext, MirrorInput, MirrorSignal } from "./machine.ts";
 export { SYNC_OPTIONS } from "./options.ts";
 export type { MirrorSource, SyncOptions } from "./options.ts";
 export { lastOfProfile } from "./publication.ts";

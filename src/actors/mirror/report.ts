@@ -1,7 +1,7 @@
 /** What a sync did, and what it tells while it runs. */
 import type { ByteString } from "../../core/index.ts";
 
-export type SyncPhase = "connecting" | "comparing" | "publishing" | "deleting" | "committing";
+export type SyncPhase = "connecting" | "listing" | "comparing" | "fetching" | "publishing" | "deleting" | "committing";
 
 /** One name, for whoever wants to see each. */
 export interface SyncItem {

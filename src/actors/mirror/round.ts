@@ -110,16 +110,20 @@ export class Round {
     this.fetching.begin(agreement);
   }
 
-  private suspect(why: string, by: ByteString): void {
-    this.doubt ??= { why, by };
+  /** The first reason counts, and a name that comes later is added to it. */
+  suspect(why: string, by: ByteString): void {
+    if (this.doubt === undefined || (this.doubt.by === NO_NAME && by !== NO_NAME)) this.doubt = { why: this.doubt?.why ?? why, by };
   }
 
   private endList(directory: ByteString | undefined, ioError: number): void | Promise<void> {
     assert(this.lists !== undefined, "lists come after the agreement");
     if (ioError !== 0) this.suspect(ioErrorWords(ioError), directory ?? NO_NAME);
     const directories = this.lists.take(directory);
-    if (!this.hasListed) this.compareRoot(this.lists.root);
-    this.hasListed = true;
+    if (!this.hasListed) {
+      this.hasListed = true;
+      this.parts.watcher.phase("comparing");
+      this.compareRoot(this.lists.root);
+    }
     for (const listed of directories) this.compare(listed);
     const { depot, files, options } = this.parts;
     if (files.deletions.count > 0 && !options.dryRun) return this.unqueue(directories);

@@ -7,10 +7,11 @@ import type { ByteString, Clock } from "../../core/index.ts";
 import type { ObjectStore } from "../../objects/index.ts";
 import type { FileList, MirrorFiles } from "../../projections/index.ts";
 import { Session } from "../../rsync/index.ts";
-import type { Digests, OpenZstdStream, SessionOptions } from "../../rsync/index.ts";
+import type { Digests, OpenZstdStream, SessionEvent, SessionOptions } from "../../rsync/index.ts";
 import { enqueue, holdReason, removalsOf, removeDue } from "./deleting.ts";
 import { Depot } from "./depot.ts";
 import { carry } from "./driver.ts";
+import type { TakeEvent } from "./driver.ts";
 import type { MirrorSource, SyncOptions } from "./options.ts";
 import { PublicationOrder } from "./publication.ts";
 import { SyncCounts } from "./report.ts";
@@ -46,6 +47,7 @@ const ROUNDS_MAX = 2; // The second one fetches what stood in the way of somethi
 /** Throws what ended it early; SyncFailed is recorded then. */
 export async function syncMirror(parts: SyncParts, options: SyncOptions, cause: string, watcher: SyncWatcher, signal: AbortSignal): Promise<SyncOutcome> {
   const sync = new Sync(parts, options, watcher, signal);
+  if (options.probe !== undefined && (await sync.isProbeUnchanged(options.probe))) return { ...sync.outcome(), isUnchanged: true };
   if (options.dryRun) return sync.run();
   await parts.files.record([{ type: "SyncStarted", cause }]);
   try {
@@ -108,7 +110,32 @@ class Sync {
     }
   }
 
-  private outcome(): SyncOutcome {
+  /** Whether that one file is what it was: looked at by itself, which costs the server next to nothing. One that is not there has changed. */
+  async isProbeUnchanged(probe: ByteString): Promise<boolean> {
+    const { files, source } = this.parts;
+    const list = await files.list();
+    try {
+      const stored = list.entry(probe);
+      if (stored?.kind !== "file") return false;
+      const path = (source.path === "" ? probe : `${source.path}/${probe}`) as ByteString;
+      let isSame = false;
+      const take = (event: SessionEvent): void => {
+        if (event.type === "motd") this.watcher.message(event.text);
+        if (event.type !== "entry" || event.entry.kind !== "file") return;
+        const { sizeBytes, mtimeSeconds, mtimeNanos } = event.entry;
+        isSame = sizeBytes === stored.sizeBytes && mtimeSeconds === stored.mtimeSeconds && (mtimeNanos === 0 || mtimeNanos === stored.mtimeNanos);
+      };
+      await this.converse({ ...this.sessionOptions(undefined), filters: [], paths: [path], isRecursive: false, listDigests: false }, () => take);
+      return isSame;
+    } catch (error) {
+      if (isRainbowError(error, "RSYNC_REFUSED")) return false; // Most often: there is no such file.
+      throw error;
+    } finally {
+      list.close();
+    }
+  }
+
+  outcome(): SyncOutcome {
     const { counts, ioError, held } = this;
     const queuedCount = this.parts.files.deletions.count;
     return { counts, isUnchanged: false, ioError, heldBecause: held?.why ?? "", heldBy: held?.by ?? ("" as ByteString), queuedCount };
@@ -128,7 +155,6 @@ class Sync {
         this.foresee(round, list);
         return false;
       }
-      watcher.phase("publishing");
       await round.fetching.publish();
       await depot.flush();
       await this.delete(round, list);
@@ -153,23 +179,31 @@ class Sync {
   }
 
   private async trySession(roundFor: (session: Session) => Round, checksumSeed: number | undefined): Promise<Round> {
+    const { source } = this.parts;
+    let round: Round | undefined;
+    try {
+      await this.converse(this.sessionOptions(checksumSeed), (session) => {
+        const begun = (round = roundFor(session));
+        return (event) => begun.take(event);
+      });
+    } catch (error) {
+      await round?.fetching.abandon();
+      throw error;
+    }
+    if (round?.hasListed === true) return round;
+    throw new RainbowError("RSYNC_REFUSED", `the rsync server lists nothing for '${displayOf(source.path)}'`, { path: source.path });
+  }
+
+  /** One connection and session, to its end. */
+  private async converse(sessionOptions: SessionOptions, takerFor: (session: Session) => TakeEvent): Promise<void> {
     const { dial, clock, source, digests, openZstdStream } = this.parts;
     const { options, counts, watcher, signal } = this;
     watcher.phase("connecting");
     const dialled = await dial(source.address, options.timeouts);
     const shaped = options.bytesPerSecondMax === undefined ? dialled : throttled(dialled, options.bytesPerSecondMax, clock);
-    const wire = counted(shaped, counts);
-    const session = new Session(this.sessionOptions(checksumSeed), digests, openZstdStream);
-    const round = roundFor(session);
-    watcher.phase("comparing");
-    try {
-      await carry(session, wire, (event) => round.take(event), clock, signal);
-      if (!round.hasListed) throw new RainbowError("RSYNC_REFUSED", `the rsync server lists nothing for '${displayOf(source.path)}'`, { path: source.path });
-      return round;
-    } catch (error) {
-      await round.fetching.abandon();
-      throw error;
-    }
+    const session = new Session(sessionOptions, digests, openZstdStream);
+    watcher.phase("listing");
+    await carry(session, counted(shaped, counts), takerFor(session), clock, signal);
   }
 
   private sessionOptions(checksumSeed: number | undefined): SessionOptions {
@@ -195,7 +229,8 @@ class Sync {
     let removalCount = 0;
     for (const entry of removalsOf(list, round.gone, options)) if (deletions.count === 0 || deletions.queued([entry.path]).length === 0) removalCount++;
     const failed = round.fetching.firstFailed;
-    const doubt = round.doubt ?? (failed === undefined ? undefined : { why: "a file could not be fetched", by: failed });
+    if (failed !== undefined) round.suspect("a file could not be fetched", failed);
+    const { doubt } = round;
     const isCut = round.fetching.isCut;
     const example = round.gone[0]?.path ?? ("" as ByteString);
     const found = { doubt, entryCount: counts.entryCount, keptCount: round.keptCount, removalCount, example, isCut };
