@@ -41,6 +41,8 @@ export interface HostOptions {
   readonly openDig: (directory: string, hashKey: Buffer, isNew: boolean) => Promise<Dig>;
   /** Absent: nothing is captured, people's commands alone are served. */
   readonly capture?: Capture;
+  /** Called before the event store is closed. */
+  readonly beforeClosing?: () => Promise<void>;
   /** Called with the open event store, before the machine is opened. */
   readonly beforeOpening?: (store: EventStore) => Promise<void>;
   readonly onReplay: (doneEvents: number, allEvents: number) => void;
@@ -283,6 +285,7 @@ export class Host {
       await waitFor(this.machine, (snapshot) => snapshot.status === "done", { timeout: Number.POSITIVE_INFINITY });
     }
     this.upload?.stop();
+    await this.options.beforeClosing?.();
     await this.store?.close();
     this.captureState.send({ type: "STOP" });
   }

@@ -11,6 +11,8 @@ import { openDig } from "../dig/index.ts";
 import type { Dig } from "../dig/index.ts";
 import { openLmdbControl } from "../dig/lmdb/index.ts";
 import type { EventStore } from "../events/index.ts";
+import { openDigests } from "../rsync/index.ts";
+import type { Digests } from "../rsync/index.ts";
 import { openAgentMemory } from "./agent-memory.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
@@ -19,12 +21,14 @@ import { Host } from "./host.ts";
 import type { Unfinished } from "./host.ts";
 import { rebuildMachine } from "./rebuild-machine.ts";
 import { mendEvents } from "./mend-events.ts";
+import { Mirrors } from "./mirrors.ts";
 import type { SalvagedEvents } from "./mend-events.ts";
 import { forgetNotedRoots, readNotedRoots } from "./noted-roots.ts";
 import { openEvents } from "./open-events.ts";
 import type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
+import { openTarget } from "./open-target.ts";
 import { operationsOf } from "./operations/index.ts";
-import { chooseOs, openContentCalls, openDisk, openZstd } from "./os/index.ts";
+import { chooseOs, openContentCalls, openDisk, openXxh3, openZstd } from "./os/index.ts";
 import { Starting } from "./starting.ts";
 
 const QUOTA_SHARE = 0.2; // Of the disk, unless a policy says otherwise.
@@ -57,13 +61,16 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
     const capture = agent?.capture;
     let salvaged: SalvagedEvents | undefined;
     const mend = async (): Promise<void> => void (salvaged = mode === "repair" && hasOwnEvents(directory.path) ? await mendEvents(directory) : undefined);
-    const host = new Host({ ...hostOptions(parts, options, mend), ...(capture === undefined ? {} : { capture }) });
+    const beforeClosing = (): Promise<void> => mirrors.close();
+    const host = new Host({ ...hostOptions(parts, options, mend), beforeClosing, ...(capture === undefined ? {} : { capture }) });
+    const mirrors = makeMirrors(parts, options, host);
     await host.start();
     directory.markComplete();
     await host.capturing();
     if (capture !== undefined) await takeOverNotes(host, capture, directory.path);
     const operations = operationsOf({
       host,
+      mirrors,
       capture,
       isRepairing: mode === "repair",
       salvaged,
@@ -117,6 +124,21 @@ function hostOptions(
     freeBytes: () => disk.freeBytes(directory.path),
     onReplay: (doneEvents, allEvents) => options.onReplay?.(starting.note(doneEvents, allEvents)),
   };
+}
+
+function makeMirrors({ os, disk, directory }: Parts, { clock, random, version }: OpenRainbowOptions, host: Host): Mirrors {
+  let digests: Promise<Digests> | undefined;
+  return new Mirrors({
+    directory: directory.path,
+    version,
+    clock,
+    random,
+    store: () => host.eventStore,
+    openDig: (path, hashKey, isNew) => openMachineDig(disk, path, hashKey, isNew ? random.uuid() : undefined),
+    openMemory: (path) => openLmdbControl({ path, create: true, readOnly: false }),
+    openObjects: ({ target }) => openTarget(target, { os, random }),
+    content: { digests: () => (digests ??= openDigests(openXxh3())), owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } },
+  });
 }
 
 function openMachineDig(disk: Disk, directory: string, hashKey: Buffer, newUuid: string | undefined): Promise<Dig> {

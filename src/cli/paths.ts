@@ -1,7 +1,7 @@
 /**
  * PATH and INSTANT arguments. A path is as on disk: absolute or relative to where the user stands, byte for byte; `..` and `.` are
  * resolved as words. PATH@INSTANT is taken apart only where no file of the whole name exists; `./a@b` means such a file, and with
- * --at nothing is taken apart.
+ * --at nothing is taken apart. `mirror:NAME/PATH` is what a mirror has; `./mirror:x` a file of that name.
  */
 import type { InstantWords, Operations } from "../app/index.ts";
 import { isRainbowError, RainbowError } from "../core/index.ts";
@@ -10,6 +10,8 @@ import { argumentBytes, nameForPeople, shellWord } from "./format/index.ts";
 import { parseInstant, splitPath } from "./instants/index.ts";
 import type { SplitPath } from "./instants/index.ts";
 import type { Invocation } from "./invocation.ts";
+
+const MIRROR = "mirror:";
 
 export interface PathAt {
   readonly path: ByteString;
@@ -61,6 +63,7 @@ export async function pathAt(invocation: Invocation, argument: string | undefine
 
 /** The absolute path; where it lies below no protected folder by its words, the one that symlinks lead to, if that does. */
 export async function placeOf(invocation: Invocation, argument: string): Promise<ByteString> {
+  if (argument.startsWith(MIRROR)) return mirrorPath(argument);
   const path = absolutePath(argument, invocation.context.cwd);
   const roots = (await (await invocation.operations()).roots()).map((root) => root.path);
   if (roots.some((root) => isBelow(path, root))) return path;
@@ -68,6 +71,14 @@ export async function placeOf(invocation: Invocation, argument: string): Promise
   if (roots.some((root) => isBelow(real, root))) return real;
   const followed = invocation.context.machine.realPathOf(path, { keepLast: false });
   return roots.some((root) => isBelow(followed, root)) ? followed : path;
+}
+
+/** As absolutePath, from the mirror's top. */
+function mirrorPath(argument: string): ByteString {
+  const slash = argument.indexOf("/");
+  if (slash === -1) return argumentBytes(argument);
+  const path = absolutePath(argument.slice(slash), "/" as ByteString);
+  return (argumentBytes(argument.slice(0, slash)) + (path === "/" ? "" : path)) as ByteString;
 }
 
 async function isSnapshot(operations: Operations, name: string): Promise<boolean> {

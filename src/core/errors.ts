@@ -63,6 +63,7 @@ export const ERRORS = {
   RSYNC_LIMIT: { retry: "never", exitCode: EXIT.peer, meaning: "the rsync server sent more than the limits allow" },
   OBJECTS_UNREACHABLE: { retry: "later", exitCode: EXIT.peer, meaning: "the object store does not answer, or asks to come later" },
   OBJECTS_REFUSED: { retry: "never", exitCode: EXIT.peer, meaning: "the object store refuses what was asked of it" },
+  OBJECT_CORRUPT: { retry: "never", exitCode: EXIT.damaged, meaning: "a stored object does not match its digest" },
   OBJECT_CHANGED: { retry: "never", exitCode: EXIT.differs, meaning: "the object store no longer holds that content" },
   LIMIT: { retry: "never", exitCode: EXIT.usage, meaning: "an input is over its limit" },
   UNSUPPORTED: { retry: "never", exitCode: EXIT.usage, meaning: "this machine or filesystem cannot do it" },

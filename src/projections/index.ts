@@ -20,7 +20,7 @@ export type {
   StreamSpan,
   TreeLimits,
 } from "./dig-tree/index.ts";
-export { openMirrorMemory, splitPath, TreeFileList } from "./file-list/index.ts";
+export { openMirrorMemory, pathOfNode, splitPath, TreeFileList } from "./file-list/index.ts";
 export type {
   AttributesFact,
   Deletions,

@@ -61,6 +61,11 @@ export interface View {
    * and what is given is a part of it: for who reads much, and would have new memory for each run.
    */
   read(node: NodeId, offsetBytes: number, lengthBytes: number, into?: Buffer): Buffer;
+  /**
+   * Only where content lies elsewhere (a mirror's): all of a file, in order, in pieces that are valid until the next one is asked for.
+   * `extents` has nothing to say then, and `read` refuses. OBJECT_CHANGED where the content of that revision is not there any more.
+   */
+  stream?(node: NodeId): AsyncIterable<Uint8Array>;
   /** Gaps that were open at this revision. */
   gaps(): readonly Gap[];
   close(): void;

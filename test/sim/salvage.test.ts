@@ -105,7 +105,7 @@ async function compareAnswers({ top, instants }: Home, data: string, savedRevisi
       assert.equal(recordDifferences(record, await recordAnswers(reading.operations, top, revision)), [], `${what}, r${revision}`);
     const lost = instants.find(({ revision }) => revision > savedRevision);
     if (lost === undefined) return;
-    const refusal = await reading.operations.instant({ at: { kind: "revision", revision: lost.revision } }).catch((error: unknown) => error);
+    const refusal = await reading.operations.instant({ path: top, at: { kind: "revision", revision: lost.revision } }).catch((error: unknown) => error);
     assert.ok(isRainbowError(refusal, "INSTANT_FUTURE"), `${what}: a lost instant is answered`);
   } finally {
     await reading.close();

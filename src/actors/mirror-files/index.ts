@@ -4,4 +4,6 @@
  * content that was replaced. Not for: connections, object stores, or when to sync.
  */
 export { openMirror } from "./open.ts";
+export { mirrorView } from "./view.ts";
+export type { MirrorContent } from "./view.ts";
 export type { MirrorDefinition, OpenedMirror, OpenMirrorOptions } from "./open.ts";

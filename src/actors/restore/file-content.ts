@@ -37,6 +37,7 @@ export function* runsOf({ view, node, sizeBytes }: Omit<FileSource, "scratch">):
 
 /** Writes all of it into an empty file; `onWritten` hears of each run. Every byte comes verified from the view, or it throws. */
 export async function writeContent(os: Os, fd: number, source: FileSource, pace: Pace, onWritten: (byteCount: number) => void): Promise<void> {
+  if (source.view.stream !== undefined) return await writeStream(os, fd, source.view.stream(source.node), pace, onWritten);
   let end = 0;
   for (const [from, to] of runsOf(source)) {
     os.write(fd, readWhole(source, from, to), from);
@@ -47,10 +48,21 @@ export async function writeContent(os: Os, fd: number, source: FileSource, pace:
   if (end < source.sizeBytes) os.truncate(fd, source.sizeBytes);
 }
 
+async function writeStream(os: Os, fd: number, stream: AsyncIterable<Uint8Array>, pace: Pace, onWritten: (byteCount: number) => void): Promise<void> {
+  let end = 0;
+  for await (const bytes of stream) {
+    os.write(fd, bytes, end);
+    end += bytes.length;
+    onWritten(bytes.length);
+    if (pace.isDue) await pace.rest();
+  }
+}
+
 /** Whether the file at `path` holds exactly these bytes. A hole and a run of zeros read alike, and are alike here. */
 export async function hasSameContent(os: Os, path: ByteString, source: FileSource, pace: Pace): Promise<boolean> {
   const fd = os.openRead(path);
   try {
+    if (source.view.stream !== undefined) return await hasSameStream(os, fd, source.view.stream(source.node), pace);
     const found = Buffer.allocUnsafe(Math.min(RUN_BYTES_MAX, source.sizeBytes));
     let end = 0;
     for (const [from, to] of runsOf(source)) {
@@ -65,6 +77,21 @@ export async function hasSameContent(os: Os, path: ByteString, source: FileSourc
   } finally {
     os.close(fd);
   }
+}
+
+async function hasSameStream(os: Os, fd: number, stream: AsyncIterable<Uint8Array>, pace: Pace): Promise<boolean> {
+  const found = Buffer.allocUnsafe(RUN_BYTES_MAX);
+  let end = 0;
+  for await (const bytes of stream) {
+    for (let at = 0; at < bytes.length; at += found.length) {
+      const stored = bytes.subarray(at, at + found.length);
+      const part = found.subarray(0, stored.length);
+      if (os.read(fd, part, end) !== part.length || !part.equals(stored)) return false;
+      end += part.length;
+    }
+    if (pace.isDue) await pace.rest();
+  }
+  return os.fstat(fd).sizeBytes === end;
 }
 
 function readWhole(source: FileSource, from: number, to: number): Buffer {

@@ -96,7 +96,7 @@ export function reasonOf(error: unknown, path: ByteString): string {
     if (ENDING_CODES.includes(error.code)) throw new RainbowError("IO", `${error.message}: the restore cannot go on`, { path, code: error.code }, error);
     return `${error.operation}: ${error.code}`;
   }
-  if (isRainbowError(error) && error.exitCode === EXIT.damaged) return error.message; // The other files may be whole.
+  if (isRainbowError(error, "OBJECT_CHANGED") || (isRainbowError(error) && error.exitCode === EXIT.damaged)) return error.message; // The other files may be whole.
   throw error;
 }
 

@@ -2,10 +2,12 @@
 import type { Capture } from "../../capture/index.ts";
 import type { Clock, Disk, Os } from "../../core/index.ts";
 import type { Host } from "../host.ts";
+import type { Mirrors } from "../mirrors.ts";
 import type { SalvagedEvents } from "../mend-events.ts";
 
 export interface OperationsContext {
   readonly host: Host;
+  readonly mirrors: Mirrors;
   /** Absent where nothing is captured: a command opened the data directory by itself. */
   readonly capture: Capture | undefined;
   /** The data directory was opened to be repaired: its control file was rebuilt, and nothing else uses it. */

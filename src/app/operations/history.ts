@@ -5,6 +5,7 @@ import { deletionsBelow, diffTrees, logOfPath } from "../../projections/index.ts
 import type { Difference, NodeRecord } from "../../projections/index.ts";
 import type { OperationsContext } from "./context.ts";
 import { resolveInstant } from "./instants.ts";
+import { ownerOf, shownPath } from "./owners.ts";
 import { placeAt } from "./places.ts";
 import type { PlaceAt } from "./places.ts";
 import { bytesOfFile, entryOf } from "./reading.ts";
@@ -22,24 +23,26 @@ export function history(context: OperationsContext): Pick<Operations, "log" | "d
   };
 }
 
-async function* versions({ host }: OperationsContext, { path, at, maxCount }: Parameters<Operations["log"]>[0]): AsyncGenerator<VersionItem> {
-  const opened = host.opened();
+async function* versions(context: OperationsContext, { path, at, maxCount }: Parameters<Operations["log"]>[0]): AsyncGenerator<VersionItem> {
+  const owner = await ownerOf(context, path);
+  const { opened } = owner;
   const { revision } = await resolveInstant(opened, at);
   let left = maxCount;
-  for await (const version of logOfPath(opened.projection, path, revision)) {
+  for await (const version of logOfPath(opened.projection, owner.path, revision)) {
     const { timeUs, sizeBytes, changes, unsettled } = version;
-    yield { type: "version", revision: version.revision, timeUs, path: version.path, sizeBytes, changes, unsettled };
+    yield { type: "version", revision: version.revision, timeUs, path: shownPath(owner, version.path), sizeBytes, changes, unsettled };
     left -= 1;
     if (left <= 0) return;
   }
 }
 
-async function* deletions({ host }: OperationsContext, { path, maxCount }: Parameters<Operations["deleted"]>[0]): AsyncGenerator<DeletedItem> {
-  const opened = host.opened();
+async function* deletions(context: OperationsContext, { path, maxCount }: Parameters<Operations["deleted"]>[0]): AsyncGenerator<DeletedItem> {
+  const owner = await ownerOf(context, path ?? ("" as ByteString));
+  const { opened } = owner;
   const { revision } = await resolveInstant(opened, { kind: "now" });
   let left = maxCount;
-  for await (const { path: gone, kind, sizeBytes, timeUs, lastRevision } of deletionsBelow(opened.projection, path ?? ("" as ByteString), revision)) {
-    yield { type: "deleted", path: gone, kind, sizeBytes, timeUs, lastRevision };
+  for await (const { path: gone, kind, sizeBytes, timeUs, lastRevision } of deletionsBelow(opened.projection, owner.path, revision)) {
+    yield { type: "deleted", path: shownPath(owner, gone), kind, sizeBytes, timeUs, lastRevision };
     left -= 1;
     if (left <= 0) return;
   }
@@ -54,7 +57,7 @@ async function* differences(context: OperationsContext, request: Parameters<Oper
       yield { type: "as-of", ...after.asOf };
       let count = 0;
       for (const difference of diffTrees(before.view, before.place.node, after.view, after.place.node)) {
-        yield itemOf(before, after, difference, request.text);
+        yield await itemOf(before, after, difference, request.text);
         count += 1;
         if (count % SLICE_ITEMS === 0) await new Promise((resolve) => setImmediate(resolve));
       }
@@ -66,13 +69,13 @@ async function* differences(context: OperationsContext, request: Parameters<Oper
   }
 }
 
-function itemOf(before: PlaceAt, after: PlaceAt, difference: Difference, isTextWanted: boolean): DiffItem {
+async function itemOf(before: PlaceAt, after: PlaceAt, difference: Difference, isTextWanted: boolean): Promise<DiffItem> {
   const { what, path, fromPath } = difference;
   const pathBefore = below(before.place.path, fromPath ?? path);
   const pathAfter = below(after.place.path, path);
   const entryBefore = entryOn(before, pathBefore, difference.before);
   const entryAfter = entryOn(after, pathAfter, difference.after);
-  const text = isTextWanted && (what === "changed" || what === "renamed") ? textOfChange(before, after, entryBefore, entryAfter) : undefined;
+  const text = isTextWanted && (what === "changed" || what === "renamed") ? await textOfChange(before, after, entryBefore, entryAfter) : undefined;
   return {
     type: "difference",
     what,
@@ -88,10 +91,10 @@ function entryOn({ view }: PlaceAt, path: ByteString, record: NodeRecord | undef
   return record === undefined ? undefined : entryOf(view, { path, node: record.node });
 }
 
-function textOfChange(before: PlaceAt, after: PlaceAt, from: Entry | undefined, to: Entry | undefined): string | undefined {
+async function textOfChange(before: PlaceAt, after: PlaceAt, from: Entry | undefined, to: Entry | undefined): Promise<string | undefined> {
   if (from?.kind !== "file" || to?.kind !== "file") return undefined;
-  const textBefore = textOf(from.sizeBytes, () => bytesOfFile(before.view, { path: from.path, node: from.node as NodeId }));
-  const textAfter = textOf(to.sizeBytes, () => bytesOfFile(after.view, { path: to.path, node: to.node as NodeId }));
+  const textBefore = await textOf(from.sizeBytes, () => bytesOfFile(before.view, { path: from.path, node: from.node as NodeId }));
+  const textAfter = await textOf(to.sizeBytes, () => bytesOfFile(after.view, { path: to.path, node: to.node as NodeId }));
   if (textBefore === undefined || textAfter === undefined || textBefore === textAfter) return undefined;
   const versionOf = (path: ByteString, text: string, { asOf }: PlaceAt): TextVersion => ({ name: displayOf(path), label: `r${asOf.revision}`, text });
   return unifiedDiff(versionOf(from.path, textBefore, before), versionOf(to.path, textAfter, after));

@@ -40,7 +40,8 @@ async function revisionOf(projection: DigTreeProjection, words: InstantWords): P
     case "time": {
       const { revision, others, knownUntilUs } = await projection.resolveTime(words.us as TimeUs);
       const twice = others.map((other) => `the clock showed this time more than once: r${other} is an earlier moment of that name`);
-      const unknown = knownUntilUs < words.us ? [`nothing is known after ${isoOf(knownUntilUs)}: later changes may not have been captured yet`] : [];
+      const isKnown = knownUntilUs >= words.us || projection.facts().mirror !== undefined; // What a mirror has is what it recorded.
+      const unknown = !isKnown ? [`nothing is known after ${isoOf(knownUntilUs)}: later changes may not have been captured yet`] : [];
       return { revision, warnings: [...twice, ...unknown] };
     }
   }

@@ -70,11 +70,12 @@ export function* find(view: View, place: Place, pattern: string): IterableIterat
 }
 
 /** A file's bytes in order, up to 1 MiB at a time. */
-export function* bytesOfFile(view: View, place: Place): IterableIterator<Buffer> {
+export async function* bytesOfFile(view: View, place: Place): AsyncGenerator<Buffer> {
   const entry = entryOf(view, place);
   if (entry.kind !== "file")
     throw new RainbowError("USAGE", `'${displayOf(place.path)}' is a ${entry.kind}, only files have bytes: name a file`, { kind: entry.kind });
-  for (let offset = 0; offset < entry.sizeBytes; offset += READ_BYTES) yield view.read(place.node, offset, Math.min(READ_BYTES, entry.sizeBytes - offset));
+  if (view.stream !== undefined) for await (const bytes of view.stream(place.node)) yield Buffer.from(bytes);
+  else for (let offset = 0; offset < entry.sizeBytes; offset += READ_BYTES) yield view.read(place.node, offset, Math.min(READ_BYTES, entry.sizeBytes - offset));
 }
 
 export function joinPath(parent: ByteString, name: ByteString): ByteString {

@@ -10,6 +10,7 @@ import { deletionsBelow, resolvePath } from "../../projections/index.ts";
 import type { View } from "../../projections/index.ts";
 import type { OperationsContext } from "./context.ts";
 import { touching, viewAt } from "./instants.ts";
+import { isOfMirror, ownerOf } from "./owners.ts";
 import { placeAt } from "./places.ts";
 import type { AsOfItem, Operations, ProgressItem, RestoreItem, RestoreRequest, RestoreSummary } from "./types.ts";
 
@@ -24,6 +25,7 @@ export function restoring(context: OperationsContext): Pick<Operations, "restore
 
 async function* restoreItems(context: OperationsContext, request: RestoreRequest, signal?: AbortSignal): Items {
   const { os, clock } = context;
+  if (request.inPlace && isOfMirror(request.path)) throw noPlace(request.path);
   const undoRevision = request.inPlace ? await presentRevision(context) : undefined;
   if (request.delete) refuseBlindDeletion(context, request.target);
   const { view, place, asOf } = await placeAt(context, request);
@@ -46,6 +48,11 @@ async function* restoreItems(context: OperationsContext, request: RestoreRequest
   } finally {
     view.close();
   }
+}
+
+/** Files of a mirror have no place on this machine that they could go back to. */
+function noPlace(path: ByteString): RainbowError {
+  return new RainbowError("USAGE", `'${displayOf(path)}' is a mirror's, and has no place of its own here: name one with --to`, { path: displayOf(path) });
 }
 
 /** Where nothing runs nobody knows what was left out of a protected folder: "not in the backup" must not mean "delete it". */
@@ -88,22 +95,25 @@ async function presentRevision({ capture, host }: OperationsContext): Promise<nu
 }
 
 async function* undeleteItems(context: OperationsContext, request: Parameters<Operations["undelete"]>[0], signal?: AbortSignal): Items {
-  const { os, clock, host } = context;
-  const opened = host.opened();
-  const lastRevision = await lastRevisionOf(opened, request.path);
+  const { os, clock } = context;
+  const owner = await ownerOf(context, request.path);
+  const { opened, path } = owner;
+  if (isOfMirror(request.path) && request.target === undefined) throw noPlace(request.path);
+  const lastRevision = await lastRevisionOf(opened, path);
   if (lastRevision === undefined) {
     throw new RainbowError("NOT_FOUND", `no deletion of '${displayOf(request.path)}' is known: 'rainbow deleted' lists what was`, {
       path: displayOf(request.path),
     });
   }
-  const { view, asOf } = await viewAt(opened, { kind: "revision", revision: lastRevision });
+  const found = await viewAt(opened, { kind: "revision", revision: lastRevision });
+  const view = owner.viewOf(found.view);
   try {
-    yield { type: "as-of", ...touching(asOf, view, resolvePath(view, request.path).node) };
+    yield { type: "as-of", ...touching(found.asOf, view, resolvePath(view, path).node) };
     for await (const output of undelete({
       os,
       clock,
       view,
-      path: request.path,
+      path,
       target: request.target,
       sync: syncFilesystem,
       ...(signal === undefined ? {} : { signal }),

@@ -5,6 +5,7 @@ import { caring } from "./caring.ts";
 import type { OperationsContext } from "./context.ts";
 import { history } from "./history.ts";
 import { resolveInstant } from "./instants.ts";
+import { ownerOf } from "./owners.ts";
 import { placeAt } from "./places.ts";
 import type { Place, Question } from "./places.ts";
 import { protecting } from "./protecting.ts";
@@ -22,9 +23,8 @@ export function operationsOf(context: OperationsContext): Operations {
 type Reading = Pick<Operations, "instant" | "stat" | "list" | "find" | "read" | "largest">;
 
 function reading(context: OperationsContext): Reading {
-  const { host } = context;
   return {
-    instant: async ({ at }) => (await resolveInstant(host.opened(), at)).asOf,
+    instant: async ({ path, at }) => (await resolveInstant((await ownerOf(context, path)).opened, at)).asOf,
     stat: async (request) => {
       const { view, place, asOf } = await placeAt(context, request);
       try {
@@ -51,13 +51,13 @@ function reading(context: OperationsContext): Reading {
 async function* answers<Item>(
   context: OperationsContext,
   question: Question,
-  items: (view: View, place: Place) => Iterable<Item>,
+  items: (view: View, place: Place) => Iterable<Item> | AsyncIterable<Item>,
 ): AsyncGenerator<AsOfItem | Item> {
   const { view, place, asOf } = await placeAt(context, question);
   try {
     yield { type: "as-of", ...asOf };
     let count = 0;
-    for (const item of items(view, place)) {
+    for await (const item of items(view, place)) {
       yield item;
       count += 1;
       if (count % SLICE_ITEMS === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -67,6 +67,6 @@ async function* answers<Item>(
   }
 }
 
-function* bytesItems(view: View, place: Place): IterableIterator<{ readonly type: "bytes"; readonly bytes: Buffer }> {
-  for (const bytes of bytesOfFile(view, place)) yield { type: "bytes", bytes };
+async function* bytesItems(view: View, place: Place): AsyncGenerator<{ readonly type: "bytes"; readonly bytes: Buffer }> {
+  for await (const bytes of bytesOfFile(view, place)) yield { type: "bytes", bytes };
 }

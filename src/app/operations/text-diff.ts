@@ -5,9 +5,11 @@ const TEXT_BYTES_MAX = 4 << 20; // A diff that a person reads; beyond it only ti
 const EDITS_MAX = 4000; // Myers' algorithm is quadratic in the edits: these take well under a second, and the host does nothing else meanwhile.
 
 /** A file's whole bytes where it may be shown as text, else undefined. */
-export function textOf(sizeBytes: number, parts: () => Iterable<Buffer>): string | undefined {
+export async function textOf(sizeBytes: number, parts: () => AsyncIterable<Buffer>): Promise<string | undefined> {
   if (sizeBytes > TEXT_BYTES_MAX) return undefined;
-  const bytes = Buffer.concat([...parts()]);
+  const pieces: Buffer[] = [];
+  for await (const piece of parts()) pieces.push(piece);
+  const bytes = Buffer.concat(pieces);
   if (bytes.includes(0)) return undefined;
   const text = bytes.toString("utf8");
   return text.includes("\ufffd") ? undefined : text;

@@ -1,6 +1,7 @@
 /**
  * What a person can ask of Rainbow, as one typed table. The same table is served by a running `up` through its local socket and by
- * the command itself where nothing runs. Everything is JSON but `bytes`. Paths are ByteStrings (latin1 of raw bytes), absolute.
+ * the command itself where nothing runs. Everything is JSON but `bytes`. Paths are ByteStrings (latin1 of raw bytes), absolute; where
+ * something is read `mirror:NAME/PATH` names what a mirror has.
  * Long operations yield `progress` items in between; the last item of a streaming operation may be a summary. A stream ends early, without
  * an error, when its `signal` aborts (the asker went away); one that waits for something new must look at it.
  */
@@ -237,8 +238,8 @@ export interface Operations {
   flush(request: { readonly full: boolean }): Promise<FlushAnswer>;
   pause(request: { readonly forMs: number | undefined }): Promise<void>;
   resume(): Promise<void>;
-  /** Resolves an instant. INSTANT_… errors name the choices. */
-  instant(request: { readonly at: InstantWords }): Promise<AsOf>;
+  /** Resolves an instant of what has `path`. INSTANT_… errors name the choices. */
+  instant(request: { readonly path: ByteString; readonly at: InstantWords }): Promise<AsOf>;
   /** One entry, or NOT_FOUND. */
   stat(request: { readonly path: ByteString; readonly at: InstantWords }): Promise<{ readonly asOf: AsOf; readonly entry: Entry }>;
   /** The entry itself where it is no directory, else its children; `depthMax` 1 lists children, more goes deeper (tree), in byte order, parents first. */

@@ -70,7 +70,7 @@ function refuseNonsense(options: Options): void {
 async function restore(invocation: Invocation, place: PathAt, options: Options): Promise<number> {
   const operations = await invocation.operations();
   // Settled once: what is shown, asked about and done is one revision, however long the user thinks.
-  const { revision } = await operations.instant({ at: place.at });
+  const { revision } = await operations.instant({ path: place.path, at: place.at });
   const at: InstantWords = { kind: "revision", revision };
   const { entry } = await operations.stat({ path: place.path, at });
   const request = requestOf(invocation, place.path, at, entry, options);

@@ -65,6 +65,7 @@ export class StateView implements View {
     if (record === undefined || record.kind !== "file") {
       throw new RainbowError("NOT_FOUND", `no file of that number existed at r${this.revision}`, { node, revision: this.revision });
     }
+    if (record.mirrored !== undefined) throw elsewhere(record);
     const byteCount = Math.max(0, Math.min(lengthBytes, record.sizeBytes - offsetBytes));
     const bytes = into !== undefined && byteCount <= into.length ? into.subarray(0, byteCount) : Buffer.allocUnsafe(byteCount);
     let end = 0;
@@ -125,6 +126,11 @@ export class StateView implements View {
     this.kept.delete(oldest);
     return Buffer.from(plain.buffer, 0, CHUNK_BYTES_MAX);
   }
+}
+
+function elsewhere(record: NodeRecord): RainbowError {
+  const name = displayOf(record.names[0]?.name ?? ("" as ByteString));
+  return new RainbowError("UNSUPPORTED", `the content of '${name}' lies in the object store of its mirror`, { node: record.node });
 }
 
 function shortChunk(record: NodeRecord, extent: Extent): RainbowError {

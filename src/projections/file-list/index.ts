@@ -7,5 +7,5 @@ export type { AttributesFact, MirrorFact, Placed } from "./facts.ts";
 export type { FileEntry, FileList, MirrorFiles } from "./file-list.ts";
 export { openMirrorMemory } from "./row-memory.ts";
 export type { MirrorMemory } from "./row-memory.ts";
-export { splitPath, TreeFileList } from "./tree-list.ts";
+export { pathOfNode, splitPath, TreeFileList } from "./tree-list.ts";
 export type { Deletions, LateAttributes, LateFile, QueuedDeletion, RememberedSums, Sums, SumsOf } from "./memory.ts";

@@ -7,6 +7,7 @@ import type { FileEntry, FileList } from "./file-list.ts";
 /** The mirror's root by the names of both sides. */
 export const ROOT_PATH = "." as ByteString;
 export const ROOT_NAME = "/" as ByteString;
+const DEPTH_MAX = 2048; // A path has 4,096 bytes; a damaged tree must not hold us in a circle.
 const DIRECTORIES_KEPT = 1000; // Of which the nodes are known: lists are read directory by directory.
 
 export class TreeFileList implements FileList {
@@ -70,4 +71,17 @@ function entryOf(path: ByteString, { node, kind, attributes, sizeBytes, linkTarg
   const { mode, mtimeSeconds, mtimeNanos } = attributes;
   const ofFile = kind === "file" ? sizeBytes : 0;
   return { node, path, kind, mode, sizeBytes: ofFile, mtimeSeconds, mtimeNanos, linkTarget, rdev, digest: mirrored?.digest, place: mirrored?.place };
+}
+
+/** The path of a node of a mirror; undefined where it leads nowhere. */
+export function pathOfNode(view: View, record: NodeRecord): ByteString | undefined {
+  const parts: string[] = [];
+  for (let at: NodeRecord | undefined = record; at !== undefined && parts.length <= DEPTH_MAX;) {
+    const up = at.names[0];
+    if (up === undefined) return undefined;
+    if (up.parent === MACHINE_NODE) return (parts.length === 0 ? ROOT_PATH : parts.reverse().join("/")) as ByteString;
+    parts.push(up.name);
+    at = view.node(up.parent);
+  }
+  return undefined;
 }

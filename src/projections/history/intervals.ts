@@ -118,7 +118,7 @@ export function pathOf(state: State, parent: number, name: string): string | und
   for (let depth = 0; at !== 0; depth++) {
     const up = state.node(at as never)?.names[0];
     if (up === undefined || depth > 4096) return undefined; // The longest path; a damaged tree must not hold us in a circle.
-    path = `${up.name}/${path}`;
+    path = up.name === "/" ? `/${path}` : `${up.name}/${path}`;
     at = up.parent;
   }
   return path;

@@ -39,6 +39,21 @@ test("ls takes PATH@INSTANT, a plain path, --at, and nothing", async () => {
   );
 });
 
+test("mirror:NAME/PATH is a mirror's, with an instant as ever; ./mirror:x is a file of that name", async () => {
+  const asked: { path?: string; at?: InstantWords }[] = [];
+  for (const words of [["mirror:debian/dists//a/../b/@r7"], ["mirror:debian"], ["--at", "r7", "mirror:debian/"], ["./mirror:x"]])
+    await rainbow(["ls", ...words], listing(asked));
+  assert.equal(
+    asked.map(({ path, at }) => [path, at]),
+    [
+      ["mirror:debian/dists/b", { kind: "revision", revision: 7 }],
+      ["mirror:debian", { kind: "now" }],
+      ["mirror:debian", { kind: "revision", revision: 7 }],
+      [`${PROTECTED}/mirror:x`, { kind: "now" }],
+    ],
+  );
+});
+
 test("an @ that no instant follows belongs to the name, unless a snapshot has that name", async () => {
   const asked: { path?: string; at?: InstantWords }[] = [];
   await rainbow(["ls", "me@host"], listing(asked));

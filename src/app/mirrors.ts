@@ -1,0 +1,156 @@
+/**
+ * The mirrors of a data directory, each opened when it is first asked for and once: `mirrors/<uuid>/` holds its trees and what it remembers,
+ * the event store its stream. One whose appender failed is opened anew by the next who asks.
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { mirrorStreamOf } from "../actors/machine/index.ts";
+import { mirrorView, openMirror } from "../actors/mirror-files/index.ts";
+import type { MirrorContent, MirrorDefinition, OpenedMirror } from "../actors/mirror-files/index.ts";
+import { RainbowError } from "../core/index.ts";
+import type { Clock, Random } from "../core/index.ts";
+import type { ControlFile, Dig } from "../dig/index.ts";
+import type { EventStore } from "../events/index.ts";
+import type { ObjectStore } from "../objects/index.ts";
+import type { View } from "../projections/index.ts";
+
+const MEMORY_FILE = "memory.lmdb";
+const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,99}$/u; // It stands in paths, before "/" and "@".
+const NAMES_SHOWN = 5;
+
+export interface MirrorsOptions {
+  /** Of the data. */
+  readonly directory: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly store: () => EventStore;
+  /** Makes the data file where it is new. */
+  readonly openDig: (directory: string, hashKey: Buffer, isNew: boolean) => Promise<Dig>;
+  readonly openMemory: (path: string) => Promise<ControlFile>;
+  /** Where a mirror's payload lies. */
+  readonly openObjects: (definition: MirrorDefinition) => Promise<ObjectStore>;
+  readonly content: Omit<MirrorContent, "objects">;
+}
+
+interface Entry {
+  readonly opened: OpenedMirror;
+  objects: Promise<ObjectStore> | undefined;
+  readonly hasFailed: boolean;
+}
+
+export class Mirrors {
+  private readonly options: MirrorsOptions;
+  /** By UUID. */
+  private readonly entries = new Map<string, Promise<Entry>>();
+
+  constructor(options: MirrorsOptions) {
+    this.options = options;
+  }
+
+  /** Every mirror that is defined, by name. */
+  async all(): Promise<OpenedMirror[]> {
+    const streams = await this.options.store().streams(mirrorStreamOf(""));
+    const mirrors = streams.filter(({ headRevision, deleted }) => headRevision >= 0 && !deleted).map(({ stream }) => stream.slice(mirrorStreamOf("").length));
+    const opened: OpenedMirror[] = [];
+    for (const mirror of mirrors) opened.push((await this.entry(mirror)).opened);
+    return opened.sort((a, b) => (a.definition().label < b.definition().label ? -1 : 1));
+  }
+
+  /** NOT_FOUND where there is none of that name. */
+  async named(name: string): Promise<OpenedMirror> {
+    const all = await this.all();
+    const found = all.find((mirror) => mirror.definition().label === name);
+    if (found !== undefined) return found;
+    const known = all.slice(0, NAMES_SHOWN).map((mirror) => mirror.definition().label);
+    const hint =
+      known.length === 0
+        ? "none is defined yet: 'rainbow mirror add' defines one"
+        : `there are ${known.join(", ")}${all.length > known.length ? " and others" : ""}`;
+    throw new RainbowError("NOT_FOUND", `there is no mirror '${name}': ${hint}`, { name });
+  }
+
+  /** Defines a new one. USAGE where the name is taken, or none. */
+  async add(definition: MirrorDefinition): Promise<OpenedMirror> {
+    const { label } = definition;
+    if (!NAME.test(label))
+      throw new RainbowError("USAGE", `'${label}' cannot name a mirror: letters, digits, '.', '_' and '-', up to 100 of them`, { name: label });
+    if ((await this.all()).some((mirror) => mirror.definition().label === label))
+      throw new RainbowError("USAGE", `a mirror '${label}' exists already: choose another name with --name`, { name: label });
+    return (await this.entry(this.options.random.uuid(), definition)).opened;
+  }
+
+  /** Its history and its file list go; what it stored stays where it is. */
+  async remove(mirror: OpenedMirror): Promise<void> {
+    const { machine, stream } = mirror.machine;
+    await this.closeOne(machine);
+    await this.options.store().softDelete(stream);
+    rmSync(this.directoryOf(machine), { recursive: true, force: true });
+  }
+
+  /** The store of its payload, shared by all who use this opening of the mirror. */
+  async objectsOf(mirror: OpenedMirror): Promise<ObjectStore> {
+    const entry = await this.entry(mirror.machine.machine);
+    return await (entry.objects ??= this.options.openObjects(mirror.definition()));
+  }
+
+  /** A view of the mirror with its content. */
+  viewOf(mirror: OpenedMirror, view: View): View {
+    return mirrorView(view, { ...this.options.content, objects: () => this.objectsOf(mirror) });
+  }
+
+  async close(): Promise<void> {
+    for (const mirror of this.entries.keys()) await this.closeOne(mirror);
+  }
+
+  private directoryOf(mirror: string): string {
+    return join(this.options.directory, "mirrors", mirror);
+  }
+
+  private async entry(mirror: string, definition?: MirrorDefinition): Promise<Entry> {
+    const known = await this.entries.get(mirror);
+    if (known !== undefined && !known.hasFailed) return known;
+    if (known !== undefined) await this.closeOne(mirror);
+    const opening = this.entries.get(mirror) ?? this.open(mirror, definition);
+    this.entries.set(mirror, opening);
+    opening.catch(() => this.entries.delete(mirror));
+    return await opening;
+  }
+
+  private async open(mirror: string, definition: MirrorDefinition | undefined): Promise<Entry> {
+    const { version, store, clock, random, openDig, openMemory } = this.options;
+    const directory = this.directoryOf(mirror);
+    let hasFailed = false;
+    const opened = await openMirror({
+      mirror,
+      ...(definition === undefined ? {} : { definition }),
+      version,
+      store: store(),
+      openDig: (hashKey, isNew) => openDig(directory, hashKey, isNew),
+      openMemory: () => openMemory(join(directory, MEMORY_FILE)),
+      clock,
+      random,
+      onReplay: () => undefined,
+      onFailed: () => (hasFailed = true),
+    });
+    return {
+      opened,
+      objects: undefined,
+      get hasFailed() {
+        return hasFailed;
+      },
+    };
+  }
+
+  private async closeOne(mirror: string): Promise<void> {
+    const opening = this.entries.get(mirror);
+    this.entries.delete(mirror);
+    const entry = await opening?.catch(() => undefined);
+    if (entry === undefined) return;
+    try {
+      await (await entry.objects?.catch(() => undefined))?.close();
+    } finally {
+      await entry.opened.close();
+    }
+  }
+}
