@@ -13,6 +13,7 @@ packages=
 for pair in $wanted; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || packages="$packages ${pair#*:}"
 done
+"$(dirname "$0")/test-s3.sh" --install # Says itself what it lacks, and what it installs.
 [ -z "$packages" ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
   echo "not installed, and only root can, with apt:$packages" >&2

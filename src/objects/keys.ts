@@ -2,14 +2,18 @@
 import { displayOf, RainbowError } from "../core/index.ts";
 import type { ByteString } from "../core/index.ts";
 
+/** Holds what a store needs for itself, at its top; no mirrored path may have its name. */
+export const RESERVED_DIRECTORY = ".rainbow";
 /** As Linux has it for a path, without the final NUL. */
 const KEY_BYTES_MAX = 4095;
 
 /** Refuses with TARGET_REFUSED what is no key. */
 export function checkKey(key: ByteString): void {
-  if (isKey(key)) return;
+  const isReserved = key === RESERVED_DIRECTORY || key.startsWith(`${RESERVED_DIRECTORY}/`);
+  if (isKey(key) && !isReserved) return;
   const shown = displayOf(key.slice(0, 200) as ByteString);
-  throw new RainbowError("TARGET_REFUSED", `'${shown}' cannot be stored: it would lead out of the target, or is no path`, { key: shown });
+  const why = isReserved ? `the name ${RESERVED_DIRECTORY} is Rainbow's own` : "it would lead out of the target, or is no path";
+  throw new RainbowError("TARGET_REFUSED", `'${shown}' cannot be stored: ${why}`, { key: shown });
 }
 
 function isKey(key: string): boolean {

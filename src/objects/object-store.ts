@@ -46,7 +46,7 @@ export interface NewObject {
 
 export interface StoredObject {
   readonly key: ByteString;
-  /** "other": something that no mirror puts there (a FIFO in a directory). */
+  /** "other": something that no mirror puts there (a FIFO in a directory). "file" may be a symlink where `metadata` is undefined: `head` tells. */
   readonly kind: ObjectKind | "other";
   readonly sizeBytes: number;
   readonly place: ObjectPlace;
@@ -91,7 +91,10 @@ export interface Upload {
   write(bytes: Uint8Array): Promise<void> | undefined;
   /** Appends a range of a stored file, by a copy inside the store where that is possible. `source` may be the key that is being replaced. */
   copyFrom(source: ByteString, place: ObjectPlace, range: ByteRange): Promise<void>;
-  /** Makes the file visible under its key, with this metadata; replaces what was there. */
+  /**
+   * Makes the file visible under its key, with this metadata; replaces what was there. A digest that `begin` did not know may not be
+   * kept by the store.
+   */
   complete(metadata: ObjectMetadata): Promise<ObjectPlace>;
   /** Lets go without publishing; the store forgets what was written. */
   abort(): Promise<void>;
@@ -135,7 +138,10 @@ export interface ObjectStore {
   head(name: ObjectName): Promise<StoredObject | undefined>;
   /** A file's content, in pieces that are valid until the next one is asked for. OBJECT_CHANGED where it is not there. */
   read(key: ByteString, options?: ReadOptions): AsyncIterable<Uint8Array>;
-  /** Pages, in byte order of the keys, where a directory's key counts with a slash at its end. What changes meanwhile may be in it or not. */
+  /**
+   * Pages, in byte order of the keys, where a directory's key counts with a slash at its end; keys that the store had to rename come
+   * last. What changes meanwhile may be in it or not.
+   */
   list(options?: ListOptions): AsyncIterable<StoredObject[]>;
 
   /** Another whole object with the content of `from`; OBJECT_CHANGED where that is no longer `place`. */

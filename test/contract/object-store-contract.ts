@@ -240,7 +240,7 @@ function uploadCases(cases: Cases, { make }: ObjectStoreHarness): void {
   cases("an aborted upload leaves what was there", async () => {
     const store = await make();
     await store.put([file("f", "before")]);
-    const upload = await begun(store, "f", numbered(6 * MIB));
+    const upload = await begun(store, "f", numbered(9 * MIB));
     await upload.abort();
     await upload.abort();
     assert.is((await contentOf(store, "f")).toString(), "before");
@@ -268,14 +268,14 @@ function resumeCases(cases: Cases, { make, reopen }: ObjectStoreHarness): void {
 
   cases("uploads of a run that died are forgotten, all but those that are to be resumed", async () => {
     const store = await make();
-    const left = await begun(store, "left", numbered(6 * MIB));
-    const spared = await begun(store, "deep/spared", numbered(6 * MIB));
+    const left = await begun(store, "left", numbered(9 * MIB));
+    const spared = await begun(store, "deep/spared", numbered(9 * MIB));
     await spared.suspend();
     const again = await reopen(store);
     assert.is(await again.abortUnfinished(new Set([spared.token])), 1);
     assert.is(await again.abortUnfinished(new Set([spared.token])), 0);
     const resume = (upload: Upload, name: string): Promise<Upload | undefined> =>
-      again.resume(upload.token, { key: key(name), metadata: metadata(), sizeBytes: 6 * MIB });
+      again.resume(upload.token, { key: key(name), metadata: metadata(), sizeBytes: 9 * MIB });
     assert.is(await resume(left, "left"), undefined);
     const resumed = await resume(spared, "deep/spared");
     assert.ok(resumed !== undefined);

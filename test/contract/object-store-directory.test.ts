@@ -87,8 +87,8 @@ cases("a symlink that takes the place of a directory in the same call is not fol
 
 cases("Rainbow's own directory is no key, and is not listed", async () => {
   const store = open(temporaryDirectory("objects"));
-  await rejects(store.put([file(".rainbow-partial/x", "x")]), "TARGET_REFUSED");
-  await rejects(store.put([file(".rainbow-partial", "x")]), "TARGET_REFUSED");
+  await rejects(store.put([file(".rainbow/x", "x")]), "TARGET_REFUSED");
+  await rejects(store.put([file(".rainbow", "x")]), "TARGET_REFUSED");
   const upload = await store.begin({ key: key("f"), metadata: metadata(), sizeBytes: 1 });
   assert.equal(await listed(store), []);
   await upload.suspend();

@@ -1,17 +1,18 @@
 /** Walks a directory target in the order of keys; one listing per level is held, and symlinks are named, not followed. */
 import { displayOf, listingCount, listingErrno, listingName, listingStat, RainbowError } from "../../core/index.ts";
 import type { ByteString, Stat } from "../../core/index.ts";
+import { RESERVED_DIRECTORY } from "../keys.ts";
 import { TOP_KEY } from "../object-store.ts";
 import type { ObjectKind, ObjectMetadata, StoredObject } from "../object-store.ts";
 import { isAbsence } from "./failures.ts";
-import { PARTIAL_DIRECTORY, placeOf } from "./tree.ts";
+import { placeOf } from "./tree.ts";
 import type { Tree } from "./tree.ts";
 
 /** Everything below `key`, each directory before its content. */
 export function* walk(tree: Tree, key: ByteString): Generator<StoredObject> {
   for (const { name, stat } of entriesOf(tree, key)) {
     const child = (key === TOP_KEY ? name : `${key}/${name}`) as ByteString;
-    if (child === PARTIAL_DIRECTORY) continue;
+    if (child === RESERVED_DIRECTORY) continue;
     yield storedObject(tree, child, stat);
     if (stat.kind === "directory") yield* walk(tree, child);
   }

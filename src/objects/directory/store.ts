@@ -4,6 +4,7 @@ import type { ChildProcess } from "node:child_process";
 import { closeSync, constants, openSync } from "node:fs";
 import { assert, bytesOf, displayOf, listingCount, listingName, RainbowError } from "../../core/index.ts";
 import type { ByteString, Os, Random } from "../../core/index.ts";
+import { RESERVED_DIRECTORY } from "../keys.ts";
 import { TOP_KEY } from "../object-store.ts";
 import type {
   FailedDeletion,
@@ -21,7 +22,7 @@ import type {
 import { breathe, openContent, pieces } from "./content.ts";
 import { attempt, changed, failureOf, isAbsence, isCode, refused } from "./failures.ts";
 import { storedObject, walk } from "./listing.ts";
-import { PARTIAL_DIRECTORY, placeOf, requireKind, Tree } from "./tree.ts";
+import { placeOf, requireKind, Tree } from "./tree.ts";
 import { DirectoryUpload } from "./upload.ts";
 
 const WHOLE_BYTES_MAX = 1 << 20; // Written in one call without a pause for others: a few milliseconds at most.
@@ -57,7 +58,7 @@ class DirectoryStore implements ObjectStore {
     this.address = displayOf(path);
     this.#tree = new Tree(os, path);
     this.#random = random;
-    this.#partialDirectory = `${path}/${PARTIAL_DIRECTORY}` as ByteString;
+    this.#partialDirectory = `${path}/${RESERVED_DIRECTORY}` as ByteString;
     this.#wholePartial = this.#partialOf(this.#newToken());
   }
 

@@ -8,8 +8,6 @@ import { TOP_KEY } from "../object-store.ts";
 import type { ObjectPlace } from "../object-store.ts";
 import { changed, isCode, refused } from "./failures.ts";
 
-/** Holds unfinished files, at the top: one place to clean up after a crash, on the same filesystem as what they will replace. */
-export const PARTIAL_DIRECTORY = ".rainbow-partial";
 /** What rsync gives directories that no list entry describes, under the usual umask. */
 const IMPLIED_MODE = 0o755;
 const SEARCH_AND_WRITE = 0o300;
@@ -32,7 +30,6 @@ export class Tree {
 
   pathOf(key: ByteString): ByteString {
     checkKey(key);
-    if (key === PARTIAL_DIRECTORY || key.startsWith(`${PARTIAL_DIRECTORY}/`)) throw refused(key, "cannot be stored: the name is Rainbow's own");
     return this.#join(key);
   }
 
