@@ -196,6 +196,7 @@ function memoryCases(test: Test, make: Make): void {
       "what has no object has none that is behind",
     );
     assert.equal(files.lateAttributes.some(at("a"), 10), late.slice(1));
+    assert.equal([files.lateAttributes.has(at("c")), files.lateAttributes.has(at("b"))], [true, false]);
     await files.record([touched("a", 3001)]);
     await files.lateAttributes.done(late);
     assert.equal(

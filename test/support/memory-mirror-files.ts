@@ -202,6 +202,10 @@ class MemoryLateAttributes implements LateAttributes {
     return paths.slice(0, countMax).map((path) => ({ path, mark: this.files.get(path)! }));
   }
 
+  has(path: ByteString): boolean {
+    return this.files.has(path);
+  }
+
   done(files: readonly LateFile[]): Promise<void> {
     for (const { path, mark } of files) if (this.files.get(path) === mark) this.files.delete(path);
     return Promise.resolve();

@@ -4,6 +4,11 @@
  * content that was replaced. Not for: connections, object stores, or when to sync.
  */
 export { openMirror } from "./open.ts";
+export { checkFiles } from "./check.ts";
+export type { CheckedItem, CheckOptions, CheckReport, MirrorFault } from "./check.ts";
+export { forgetPaths } from "./forget.ts";
+export { recoverFiles } from "./recover.ts";
+export type { RecoveredItem, RecoverReport } from "./recover.ts";
 export { mirrorView } from "./view.ts";
 export type { MirrorContent } from "./view.ts";
 export type { MirrorDefinition, OpenedMirror, OpenMirrorOptions } from "./open.ts";

@@ -73,6 +73,8 @@ export interface LateFile {
 export interface LateAttributes {
   /** Some of them, in the order of their paths, from behind `after` on ("": from the first on). */
   some(after: ByteString, countMax: number): LateFile[];
+  /** Whether the object of a path is one of them. */
+  has(path: ByteString): boolean;
   /** Their attributes were written, or they are gone; a path of which others were recorded since stays. */
   done(files: readonly LateFile[]): Promise<void>;
 }

@@ -284,6 +284,10 @@ class RowLateAttributes implements LateAttributes {
     return this.file.range(from, Buffer.from([ROW.late + 1]), { limit: countMax }).map(({ value }) => decodeLate(value));
   }
 
+  has(path: ByteString): boolean {
+    return this.rowCount > 0 && this.file.get(pathKey(ROW.late, path)) !== undefined;
+  }
+
   /** Facts that are decided from now on have this mark, or a later one. */
   get mark(): number {
     return this.nextMark;
