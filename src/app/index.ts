@@ -32,6 +32,8 @@ export type {
   PolicyAnswer,
   ProblemItem,
   ProgressItem,
+  PurgedItem,
+  PurgePlanItem,
   RebasedItem,
   ReplayStatus,
   RestoreItem,

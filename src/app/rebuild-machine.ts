@@ -4,11 +4,12 @@ import { enrolmentOf, newestOfAll, streamOf } from "../actors/machine/index.ts";
 import { RainbowError } from "../core/index.ts";
 import type { Disk, Revision } from "../core/index.ts";
 import { ChunkSet, rebuildControl } from "../dig/index.ts";
-import type { RebuildSource } from "../dig/index.ts";
+import type { RebuildSource, ReferencesOfTree } from "../dig/index.ts";
 import { openLmdbControl } from "../dig/lmdb/index.ts";
-import { readBatches } from "../events/index.ts";
-import type { EventStore } from "../events/index.ts";
-import { referencesOfTree } from "../projections/index.ts";
+import { readBatches, readStoredBatches } from "../events/index.ts";
+import type { EventStore, MachineEventType } from "../events/index.ts";
+import { Purges, purgesOfTree, referencesOfTree } from "../projections/index.ts";
+import type { PurgeFact, Snapshot } from "../projections/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { openZstd } from "./os/index.ts";
 
@@ -35,23 +36,65 @@ export async function rebuildMachine(disk: Disk, directory: DataDirectory, store
 
 /**
  * What must be kept (rule 18): the trees that the newest Rebased names, of the window's start and of snapshots that were not dropped
- * since, and every chunk that an event from there on stored or named.
+ * since, and every chunk that an event from there on stored or named. What purged files alone name may be gone, or be on its way: it is
+ * kept where its bytes are still good, and the purge begins anew.
  */
 export async function rebuildSource(store: EventStore, stream: string): Promise<RebuildSource> {
   const { headRevision } = await store.info(stream);
   const newest = await newestOfAll(store, stream);
-  const snapshots = new Map(newest?.state.snapshots.map(({ name, revision }) => [name, revision]));
-  const kept = new ChunkSet();
   const from = ((newest?.window ?? -1) + 1) as Revision; // Older events may not be truncated yet: what only they name was freed.
-  for await (const { events } of readBatches(store, stream, from, headRevision)) {
-    for (const { event } of events) {
-      if (event.type === "ChunksStored") event.chunks.forEach((_, i) => kept.add(event.first + i));
-      else if (event.type === "ExtentsWritten") for (const { chunk } of event.extents) kept.add(chunk);
-      else if (event.type === "SnapshotTaken") snapshots.set(event.name, event.revision);
-      else if (event.type === "SnapshotDropped") snapshots.delete(event.name);
+  const { purges, revisions } = await factsAfter(store, stream, from, headRevision, newest?.state.snapshots ?? []);
+  revisions.add(newest?.window ?? -1);
+  const trees = newest?.state.trees.filter((tree) => revisions.has(tree.revision)) ?? [];
+  const [kept, purged] = [new ChunkSet(), new ChunkSet()];
+  let nextChunk = trees.at(-1)?.nextChunk ?? 1;
+  for await (const batch of readBatches(store, stream, from, headRevision)) {
+    for (const { event } of batch.events) {
+      if (event.type === "ChunksStored") {
+        event.chunks.forEach((_, i) => purged.add(event.first + i));
+        nextChunk = Math.max(nextChunk, event.first + event.chunks.length);
+      }
+      if (event.type !== "ExtentsWritten") continue;
+      const into = purges.of(event.node, batch.last) === undefined ? kept : purged;
+      for (const { chunk } of event.extents) into.add(chunk);
     }
   }
-  const revisions = new Set<number>([newest?.window ?? -1, ...snapshots.values()]);
-  const trees = newest?.state.trees.filter((tree) => revisions.has(tree.revision)) ?? [];
-  return { trees, referencesOf: referencesOfTree, keep: (chunk) => kept.has(chunk) };
+  return { trees, nextChunk, referencesOf: unpurgedReferences(purges, purged), keep: (chunk) => kept.has(chunk), keepIfGood: (chunk) => purged.has(chunk) };
+}
+
+const FACTS: ReadonlySet<string> = new Set<MachineEventType>(["SnapshotTaken", "SnapshotDropped", "PathPurged"]);
+
+/** What later events say of purges and snapshots. */
+async function factsAfter(
+  store: EventStore,
+  stream: string,
+  from: Revision,
+  to: Revision,
+  before: readonly Snapshot[],
+): Promise<{ readonly purges: Purges; readonly revisions: Set<number> }> {
+  const snapshots = new Map(before.map(({ name, revision }) => [name, revision]));
+  const facts: PurgeFact[] = [];
+  for await (const batch of readStoredBatches(store, stream, from, to)) {
+    for (const [i, { type }] of batch.stored.entries()) {
+      if (!FACTS.has(type)) continue;
+      const { event, revision, metadata } = batch.recorded(i);
+      if (event.type === "SnapshotTaken") snapshots.set(event.name, event.revision);
+      else if (event.type === "SnapshotDropped") snapshots.delete(event.name);
+      else if (event.type === "PathPurged") facts.push({ revision, timeUs: metadata.hostTimeUs, path: event.path, nodes: event.nodes });
+    }
+  }
+  return { purges: new Purges(facts), revisions: new Set(snapshots.values()) };
+}
+
+/** References of a tree by files that are not purged at its instant; those of the others are put into `purged`. Trees come newest first. */
+function unpurgedReferences(later: Purges, purged: ChunkSet): ReferencesOfTree {
+  let atWindow: Purges | undefined;
+  return async (tree, count) => {
+    atWindow ??= purgesOfTree(tree); // The window's own comes first, and holds those that are older.
+    const { revision } = tree.info;
+    await referencesOfTree(tree, (chunk, node) => {
+      if (later.of(node, revision) === undefined && atWindow?.of(node, revision) === undefined) count(chunk);
+      else purged.add(chunk);
+    });
+  };
 }

@@ -64,7 +64,7 @@ export async function reportRestore(
   for await (const item of afterAsOf(invocation, items)) {
     if (item.type === "progress") await report.progress.show(item);
     else if (item.type === "summary") summary = item;
-    else if (item.what === "failed" || item.what === "metadata-failed") {
+    else if (item.what === "failed" || item.what === "metadata-failed" || item.what === "purged") {
       failureCount++;
       await report.json(item);
       if (failureCount <= FAILURES_SHOWN_MAX) await report.incompleteBecause(failureText(item));
@@ -81,15 +81,17 @@ export async function reportRestore(
 }
 
 function failureText(item: RestoreItem): string {
+  if (item.what === "purged") return `${nameForPeople(item.path)}: left out: ${item.detail}`;
   const what = item.what === "failed" ? "could not be restored" : "was restored, but not with all of its metadata";
   return `${nameForPeople(item.path)}: ${what}: ${item.detail}`;
 }
 
 /** `created 3, replaced 1, same 10, deleted 0 (4.0 KiB written)`. */
 export function summaryText(summary: RestoreSummary): string {
-  const { createdCount, replacedCount, sameCount, deletedCount, failedCount, doubtfulCount, writtenBytes } = summary;
+  const { createdCount, replacedCount, sameCount, deletedCount, purgedCount, failedCount, doubtfulCount, writtenBytes } = summary;
   const counts = [`${createdCount} created`, `${replacedCount} replaced`, `${sameCount} already the same`];
   if (deletedCount > 0) counts.push(`${deletedCount} deleted`);
+  if (purgedCount > 0) counts.push(`${purgedCount} left out as purged`);
   if (failedCount > 0) counts.push(`${failedCount} failed`);
   if (doubtfulCount > 0) counts.push(`${doubtfulCount} unsettled or touched by a gap`);
   return `${counts.join(", ")}; ${formatBytes(writtenBytes)} written`;

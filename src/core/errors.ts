@@ -36,6 +36,8 @@ export const ERRORS = {
   INSTANT_OUTSIDE: { retry: "never", exitCode: EXIT.differs, meaning: "the instant lies outside the window" },
   PATH_AMBIGUOUS: { retry: "never", exitCode: EXIT.usage, meaning: "the path can be read in two ways" },
   NOT_FOUND: { retry: "never", exitCode: EXIT.differs, meaning: "nothing of that name existed at that instant" },
+  PURGED: { retry: "never", exitCode: EXIT.differs, meaning: "the content of that file was purged from that instant" },
+  PURGE_REFUSED: { retry: "never", exitCode: EXIT.usage, meaning: "files that are to be purged exist now, and would be stored again" },
   NOT_PROTECTED: { retry: "never", exitCode: EXIT.usage, meaning: "the path lies below no protected folder" },
   ROOT_REFUSED: { retry: "never", exitCode: EXIT.usage, meaning: "the folder cannot be protected" },
   TARGET_REFUSED: { retry: "never", exitCode: EXIT.usage, meaning: "the target cannot take what would be written there" },

@@ -9,15 +9,20 @@ import { ChunkReader, decodeChunk } from "./chunk-reader.ts";
 import { DedupCache } from "./dedup-cache.ts";
 import type { ChunkStore, TreeInfo } from "./dig.ts";
 import { RUN_CHUNKS_MAX, RUN_PAYLOAD_BYTES } from "./layout.ts";
-import { decodeLife } from "./life.ts";
-import { controlKey, rowDelete, rowPut } from "./control-rows.ts";
-import { decodeRunHeader, encodeRunHeader, encodeRunRow, rowOfHeader, runBlocks, totalsOf } from "./run.ts";
+import type { ControlWrite } from "./control-file.ts";
+import { lifeWithout } from "./freed-rows.ts";
+import { decodeLife, encodeLife } from "./life.ts";
+import { controlKey, metaKey, rowDelete, rowPut } from "./control-rows.ts";
+import { decodeRunHeader, encodeRunHeader, encodeRunRow, readU64, rowOfHeader, runBlocks, totalsOf } from "./run.ts";
 import type { RunEntry, RunHeader, RunRow } from "./run.ts";
 import { RunTable } from "./run-table.ts";
 import type { Store } from "./store.ts";
 
 const DECODED_BYTES_MAX = 6 << 20; // A few files' worth of neighbours; what is older is in the system's page cache.
 const HEADERS_MAX = 16;
+/** The next chunk number is never below this one, whatever runs are left. */
+export const NUMBER_FLOOR_KEY: Buffer = metaKey("number");
+const NONE: ReadonlySet<number> = new Set();
 const GIVE_BACK_RUNS = 500; // Rows, live counts and bits of these stay below one transaction's limit.
 
 interface PlannedRun {
@@ -49,7 +54,12 @@ export class Chunks implements ChunkStore {
   /** At open: numbers go on behind all rows and trees; the newest chunks are what dedup knows first. */
   load(trees: readonly TreeInfo[]): void {
     const [newest] = this.runs.from(this.runs.lastFirst(), 1);
-    this.next = Math.max(1, newest === undefined ? 1 : newest.first + newest.count, ...trees.map(({ nextChunk }) => nextChunk));
+    const floor = this.store_.rows.get(NUMBER_FLOOR_KEY);
+    this.next = Math.max(
+      floor === undefined ? 1 : readU64(floor, 0),
+      newest === undefined ? 1 : newest.first + newest.count,
+      ...trees.map(({ nextChunk }) => nextChunk),
+    );
     let known = 0;
     for (const row of this.runs.newest()) {
       for (let i = 0; i < row.count; i++) if (!row.isFreed(i)) this.dedup.add(row.hashPrefix(i), row.first + i);
@@ -199,15 +209,15 @@ export class Chunks implements ChunkStore {
   }
 
   /**
-   * Writes a run anew at another place, with some chunks replaced and freed ones left out (rule 12: only places change). Chunks that
-   * cannot be read are taken along as they are. Under the lock.
+   * Writes a run anew at another place, with some chunks replaced and freed ones left out (rule 12: only places change), also those at
+   * `gone`, which are freed with it. Chunks that cannot be read are taken along as they are. Under the lock.
    */
-  async rewrite(row: RunRow, replacements: ReadonlyMap<number, NewChunk>): Promise<void> {
+  async rewrite(row: RunRow, replacements: ReadonlyMap<number, NewChunk>, gone: ReadonlySet<number> = NONE): Promise<void> {
     const header = this.headerOf(row);
     const entries: RunEntry[] = [];
     const parts: Buffer[] = [];
     for (let index = 0; index < row.count; index++) {
-      if (row.isFreed(index)) continue;
+      if (row.isFreed(index) || gone.has(index)) continue;
       const good = replacements.get(index);
       const stored = good?.stored ?? this.reader.readStored(row, index);
       const known = good?.hash ?? header?.entries.find((entry) => entry.index === index)?.hash ?? this.hashOfStored(row, index);
@@ -222,11 +232,16 @@ export class Chunks implements ChunkStore {
     await store.dataSync.sync();
     const moved = rowOfHeader(fresh, range.start);
     await store.committer.submit({
-      writes: [rowPut(controlKey("run", row.first), encodeRunRow(moved))],
+      writes: [rowPut(controlKey("run", row.first), encodeRunRow(moved)), ...this.lifeWrites(row, gone)],
       taken: [range],
       freed: row.heldRanges(),
       totals: totalsOf([moved], [row]),
     });
+  }
+
+  private lifeWrites(row: RunRow, gone: ReadonlySet<number>): ControlWrite[] {
+    const key = controlKey("life", row.first);
+    return gone.size === 0 ? [] : [rowPut(key, encodeLife(lifeWithout(this.store_, row, gone)))];
   }
 
   private plan(chunks: readonly NewChunk[]): PlannedRun[] {

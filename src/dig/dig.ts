@@ -89,8 +89,11 @@ export interface TreeBuild {
 export interface TreeStore {
   /** All registered trees by revision. */
   list(): TreeInfo[];
-  /** The newest tree at or before `revision`, held until closed; undefined where there is none (the empty tree). */
-  open(revision: Revision): TreeReader | undefined;
+  /**
+   * The newest tree at or before `revision`, held until closed; undefined where there is none (the empty tree). With `hold`, a reader's
+   * whose base it is, it is held by that alone, which closing releases.
+   */
+  open(revision: Revision, hold?: ReaderHold): TreeReader | undefined;
   /** Builds, makes durable and registers. One at a time; yields to the event loop at least every 20 ms. Resolves when folded (rule 5). */
   build(build: TreeBuild): Promise<TreeInfo>;
   /** Forgets trees after `revision` (a store that lost its end, or a rebuild). Where the window was moved, those up to its start stay and needsRecount is true. */
@@ -113,14 +116,30 @@ export interface FreeBarrier {
   isTouched(chunk: ChunkNumber): boolean;
 }
 
+/** A walk over all chunks that frees what no answer reads any more (rule 16). */
+export interface PurgePlan {
+  /** The next chunk to look at. */
+  next: ChunkNumber;
+  /** Chunks from here on are not looked at: an event that nobody has read yet may name them. */
+  readonly below: ChunkNumber;
+  /** Whether an answer reads it. Once `projected` of the barrier has resolved this knows of every event up to there. */
+  readonly isNeeded: (chunk: ChunkNumber) => boolean;
+  /** Something was left: how it stands is not in a tree yet. */
+  isBlocked: boolean;
+  /** Runs that could not be moved for want of room: what was freed in them shares blocks with what stays, until they are. */
+  unmovedRuns: number;
+}
+
 /** Moving the window and freeing, in the small steps of dig-rules 7-12. Used by rebase. */
 export interface Freeing {
   /** Drops a registered tree; its range of deaths joins the durable work set in the same transaction. */
   dropTree(revision: Revision): Promise<void>;
   /** Moves W forward; adds (old W, new W] to the work set. */
   moveWindow(revision: Revision): Promise<void>;
-  /** A reader at `revision`: counts as a snapshot until released. */
-  hold(revision: Revision, nextChunk?: ChunkNumber): () => void;
+  /** A reader at `revision`, whose base is the newest tree at or before `base`: counts as a snapshot until released, or ended. */
+  hold(revision: Revision, base?: Revision): ReaderHold;
+  /** Ends readers that read nothing between two calls which lie at least `idleUs` apart. */
+  endIdleReaders(nowUs: number, idleUs: number): void;
   /** The start of the window; 0 until it was moved. */
   window(): Revision;
   /** A reader of the stream: the events after `from` and the trees from there on stay until it is released, or ended. */
@@ -133,10 +152,23 @@ export interface Freeing {
   makeRoom(): void;
   /** Works the set off in steps of about `stepMs`. Returns what was freed; call again until `done`. */
   work(barrier: FreeBarrier, stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
+  /** One step of about `stepMs` of a purge's walk; call again until `done`. */
+  purge(plan: PurgePlan, barrier: FreeBarrier, stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
+  /** Purges up to this revision are worked off, as noted; 0 where none is. A control file that was made anew knows of none. */
+  purgedUntil(): Revision;
+  notePurged(revision: Revision): Promise<void>;
+  /** The instants of all readers. */
+  readersAt(): Revision[];
   /** Stored bytes of the chunks that would go if the window began at `window` and, before it, only trees at `kept` stayed. Changes nothing. */
   estimate(window: Revision, kept: readonly Revision[]): Promise<number>;
   /** Moves runs of which little is left, in steps of about `stepMs`; call again until `done`. QUOTA_FULL or DISK_FULL where there is no room to move. */
   clean(stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
+}
+
+export interface ReaderHold {
+  /** Said at each read. BUSY where it was ended: what was read may be gone. */
+  use(): void;
+  release(): void;
 }
 
 export interface EventsHold {

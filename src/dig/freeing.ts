@@ -9,12 +9,12 @@ import type { Chunks } from "./chunk-store.ts";
 import { Cleaning } from "./cleaning.ts";
 import type { ControlWrite } from "./control-file.ts";
 import { controlKey, keyNumber, rowDelete, rowPut, tableEnd } from "./control-rows.ts";
-import type { EventsHold, FreeBarrier, Freeing } from "./dig.ts";
+import type { EventsHold, FreeBarrier, Freeing, PurgePlan, ReaderHold } from "./dig.ts";
 import type { Leases } from "./leases.ts";
-import { encodeLife, readLife } from "./life.ts";
-import type { Totals } from "./committer.ts";
-import { encodeRunRow, readU64, totalsOf, writeU64 } from "./run.ts";
-import type { RunRow } from "./run.ts";
+import { rowsWithout } from "./freed-rows.ts";
+import { readLife } from "./life.ts";
+import { Purging } from "./purging.ts";
+import { readU64, writeU64 } from "./run.ts";
 import { breathe } from "./store.ts";
 import type { Store } from "./store.ts";
 import { decodeChunkDeaths, decodePageDeaths, encodeChunkDeaths, encodePageDeaths } from "./tree-rows.ts";
@@ -56,6 +56,7 @@ export class WindowFreeing implements Freeing {
   private readonly chunks: Chunks;
   private readonly leases: Leases;
   private readonly cleaning: Cleaning;
+  private readonly purging: Purging;
   private progress: Progress | undefined;
   private isWorking = false;
   /** Ranges that stayed blocked, until all others are done. */
@@ -67,6 +68,7 @@ export class WindowFreeing implements Freeing {
     this.chunks = chunks;
     this.leases = leases;
     this.cleaning = new Cleaning(chunks);
+    this.purging = new Purging(store, chunks);
   }
 
   dropTree(revision: Revision): Promise<void> {
@@ -114,16 +116,40 @@ export class WindowFreeing implements Freeing {
     this.leases.endEvents(revision);
   }
 
-  hold(revision: Revision, nextChunk?: ChunkNumber): () => void {
-    return this.leases.add({ base: this.trees.at(revision)?.info.revision, revision, nextChunk: nextChunk ?? this.trees.nextChunkBound(revision) });
+  hold(revision: Revision, base = revision): ReaderHold {
+    return this.leases.hold({ base: this.trees.at(base)?.info.revision, revision, nextChunk: this.trees.nextChunkBound(revision) });
   }
 
-  async work(barrier: FreeBarrier, stepMs: number): Promise<{ freedBytes: number; done: boolean }> {
-    assert(!this.isWorking, "the work set is worked off once at a time");
+  endIdleReaders(nowUs: number, idleUs: number): void {
+    this.leases.endIdle(nowUs, idleUs);
+  }
+
+  readersAt(): Revision[] {
+    return this.leases.revisions();
+  }
+
+  work(barrier: FreeBarrier, stepMs: number): Promise<{ freedBytes: number; done: boolean }> {
+    return this.alone(() => this.step(barrier, Math.min(ENTRIES_MAX, Math.max(ENTRIES_MIN, Math.floor(stepMs * ENTRIES_PER_MS)))));
+  }
+
+  purge(plan: PurgePlan, barrier: FreeBarrier, stepMs: number): Promise<{ freedBytes: number; done: boolean }> {
+    return this.alone(() => this.purging.step(plan, barrier, stepMs));
+  }
+
+  purgedUntil(): Revision {
+    return this.purging.done();
+  }
+
+  notePurged(revision: Revision): Promise<void> {
+    return this.purging.note(revision);
+  }
+
+  /** Condemned chunks are those of one step. */
+  private async alone<T>(step: () => Promise<T>): Promise<T> {
+    assert(!this.isWorking, "chunks are freed by one at a time");
     this.isWorking = true;
     try {
-      const limit = Math.min(ENTRIES_MAX, Math.max(ENTRIES_MIN, Math.floor(stepMs * ENTRIES_PER_MS)));
-      return await this.step(barrier, limit);
+      return await step();
     } finally {
       this.isWorking = false;
     }
@@ -263,7 +289,8 @@ export class WindowFreeing implements Freeing {
         gone.add(entry.chunk);
       }
     }
-    const { writes, freed, totals } = this.rowsWithout(free);
+    const runs = [...free].map(([first, indexes]) => ({ row: this.chunks.runs.rowAt(first)!, indexes }));
+    const { writes, freed, totals } = rowsWithout(this.store, runs);
     for (const { key, deaths } of candidates.rows) {
       const revision = keyNumber(key, 0);
       const rest = deaths.filter((entry) => !gone.has(entry.chunk) && this.isStillDead(entry));
@@ -274,30 +301,6 @@ export class WindowFreeing implements Freeing {
     if (writes.length > 0) await this.store.committer.submit({ writes, freed, totals });
     this.chunks.forget();
     return freed.reduce((sum, { count }) => sum + count, 0) * BLOCK_BYTES;
-  }
-
-  /** Run rows and live counts without the freed chunks, and the blocks that nobody holds then. */
-  private rowsWithout(free: ReadonlyMap<number, ReadonlySet<number>>): { writes: ControlWrite[]; freed: BlockRange[]; totals: Partial<Totals> } {
-    const writes: ControlWrite[] = [];
-    const freed: BlockRange[] = [];
-    const before: RunRow[] = [];
-    const left: (RunRow | undefined)[] = [];
-    for (const [first, indexes] of free) {
-      const row = this.chunks.runs.rowAt(first)!;
-      const rest = row.without(indexes);
-      before.push(row);
-      left.push(rest);
-      freed.push(...row.freedRanges(rest));
-      const [runKey, lifeKey] = [controlKey("run", first), controlKey("life", first)];
-      if (rest === undefined) {
-        writes.push(rowDelete(runKey), rowDelete(lifeKey));
-        continue;
-      }
-      const life = readLife(this.store.rows, row);
-      for (const index of indexes) [life.counts[index], life.deaths[index]] = [1, 0]; // Says nothing any more, in no bytes.
-      writes.push(rowPut(runKey, encodeRunRow(rest)), rowPut(lifeKey, encodeLife(life)));
-    }
-    return { writes, freed, totals: totalsOf(left, before) };
   }
 
   /** The entry is the chunk's one death; else it was named again, or freed. */

@@ -15,6 +15,8 @@ export type {
   FreeBarrier,
   Freeing,
   Problem,
+  PurgePlan,
+  ReaderHold,
   ReferencesOfTree,
   SealedTree,
   TreeBuild,

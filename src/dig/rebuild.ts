@@ -9,6 +9,7 @@ import { Allocation } from "./allocation.ts";
 import type { BlockRange } from "./allocation.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { ChunkSet } from "./chunk-set.ts";
+import { NUMBER_FLOOR_KEY } from "./chunk-store.ts";
 import { encodeTotals, TOTALS_KEY } from "./committer.ts";
 import type { ControlEntry, ControlFile, ControlWrite } from "./control-file.ts";
 import { controlKey, keyNumber, metaKey, openRow, rowDelete, rowPut, tableEnd } from "./control-rows.ts";
@@ -33,6 +34,10 @@ export interface RebuildSource {
   keep(chunk: ChunkNumber): boolean;
   /** The trees that the newest Rebased names and that are still kept, ascending, the window's last (rule 18); the opener counts from them (recount). */
   readonly trees?: readonly SealedTree[];
+  /** The number that the next new chunk gets, as the events have it. */
+  readonly nextChunk?: number;
+  /** Whether this number may be kept: where its bytes are good. */
+  keepIfGood?(chunk: ChunkNumber): boolean;
   /** What these trees name is kept too. Given where there are trees. */
   readonly referencesOf?: ReferencesOfTree;
   /** Its full hash as the events have it, where they do. */
@@ -228,6 +233,9 @@ class Rebuild {
     }
     const sequence = Buffer.alloc(8);
     writeU64(sequence, this.highest + 1, 0);
+    const floor = Buffer.alloc(8);
+    writeU64(floor, this.source.nextChunk ?? 1, 0);
+    this.writes.push(rowPut(NUMBER_FLOOR_KEY, floor));
     this.writes.push(rowPut(TOTALS_KEY, encodeTotals(totals)), rowPut(SEQUENCE_KEY, sequence), ...this.keptTrees());
     for (const segment of segments) await this.put(rowPut(controlKey("bitmap", segment), allocation.segment(segment)));
     await this.flush();
@@ -275,8 +283,8 @@ class Rebuild {
   private isNamed(row: RunRow, index: number): boolean {
     const chunk = (row.first + index) as ChunkNumber;
     if (this.named.has(chunk)) return true;
-    if (!this.source.keep(chunk)) return false;
-    return chunk >= (this.trees.at(-1)?.nextChunk ?? 0) || this.reader.readGood(row, index) !== undefined;
+    if (this.source.keep(chunk) && chunk >= (this.trees.at(-1)?.nextChunk ?? 0)) return true;
+    return (this.source.keep(chunk) || this.source.keepIfGood?.(chunk) === true) && this.reader.readGood(row, index) !== undefined;
   }
 
   /** Goes up the numbers with the candidates that may overlap in hand; rows of the result do not. */

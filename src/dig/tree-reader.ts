@@ -1,6 +1,6 @@
 /** Reading one tree: lookups and ranges over encoded pages. */
 import { assert, RainbowError } from "../core/index.ts";
-import type { TreeInfo, TreeReader } from "./dig.ts";
+import type { ReaderHold, TreeInfo, TreeReader } from "./dig.ts";
 import { decodeOverflowPointer, findChild, findEntry, found, PageCursor, pageLevel, spans } from "./tree-page.ts";
 import type { PagePointer } from "./tree-page.ts";
 import type { TreePages } from "./tree-pages.ts";
@@ -10,20 +10,23 @@ export class PagedTreeReader implements TreeReader {
   private readonly pages: TreePages;
   private readonly root: PagePointer | undefined;
   private readonly release: () => void;
+  private readonly hold: ReaderHold | undefined;
   /** Where the last lookup ended: that of a neighbour ends there too. */
   private leaf: Buffer | undefined;
   private isClosed = false;
 
   /** `root` is absent in the empty tree. */
-  constructor(info: TreeInfo, root: PagePointer | undefined, pages: TreePages, release: () => void) {
+  constructor(info: TreeInfo, root: PagePointer | undefined, pages: TreePages, release: () => void, hold?: ReaderHold) {
     this.info = info;
     this.root = root;
     this.pages = pages;
     this.release = release;
+    this.hold = hold;
   }
 
   get(key: Buffer): Buffer | undefined {
     assert(!this.isClosed, "a closed reader is not asked");
+    this.hold?.use();
     if (this.root === undefined) return undefined;
     const page = this.leaf !== undefined && spans(this.leaf, key) ? this.leaf : this.leafOf(key, this.root);
     if (!findEntry(page, key)) return undefined;
@@ -33,12 +36,14 @@ export class PagedTreeReader implements TreeReader {
 
   *range(from: Buffer, to: Buffer): IterableIterator<{ readonly key: Buffer; readonly value: Buffer }> {
     if (this.root === undefined || from.compare(to) >= 0) return;
+    this.hold?.use();
     const path = this.descend(from);
     let leaf = path.pop();
     while (leaf !== undefined) {
       do {
         if (leaf.index < 0) continue;
         assert(!this.isClosed, "a closed reader is not asked");
+        this.hold?.use();
         if (leaf.compare(to) >= 0) return;
         yield { key: leaf.key(), value: this.valueOf(leaf) };
       } while (leaf.next());

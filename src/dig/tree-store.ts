@@ -5,7 +5,7 @@
 import { assert, RainbowError } from "../core/index.ts";
 import type { ChunkNumber, Revision } from "../core/index.ts";
 import type { BlockRange } from "./allocation.ts";
-import type { ChunkChange, ReferencesOfTree, SealedTree, TreeBuild, TreeInfo, TreeReader, TreeStore } from "./dig.ts";
+import type { ChunkChange, ReaderHold, ReferencesOfTree, SealedTree, TreeBuild, TreeInfo, TreeReader, TreeStore } from "./dig.ts";
 import type { ControlWrite } from "./control-file.ts";
 import { controlKey, keyNumber, openRow, rowDelete, rowPut, tableEnd } from "./control-rows.ts";
 import { bitmapBlockOf, PAGE_DEATHS_PER_ROW, STAGED_PER_ROW, SUPERBLOCK_COUNT } from "./layout.ts";
@@ -67,9 +67,10 @@ export class Trees implements TreeStore {
     return this.registered.find(({ info }) => info.revision > revision);
   }
 
-  open(revision: Revision): TreeReader | undefined {
+  open(revision: Revision, hold?: ReaderHold): TreeReader | undefined {
     const tree = this.at(revision);
     if (tree === undefined) return undefined;
+    if (hold !== undefined) return new PagedTreeReader(tree.info, tree.root, this.pages, () => hold.release(), hold);
     const release = this.leases.add({ base: tree.info.revision, revision, nextChunk: this.nextChunkBound(revision) });
     return new PagedTreeReader(tree.info, tree.root, this.pages, release);
   }

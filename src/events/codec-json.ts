@@ -3,7 +3,7 @@
  * Every field is checked on the way in and out, so that a stored event is what its type says. FORMAT.md "JSON events".
  */
 import { assert, RainbowError } from "../core/index.ts";
-import { JSON_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX } from "./limits.ts";
+import { JSON_BYTES_MAX, NAME_BYTES_MAX, NODE_RUNS_MAX, TEXT_BYTES_MAX } from "./limits.ts";
 import type { BinaryType } from "./codec-binary.ts";
 import type { MachineEvent, MachineEventType } from "./schema.ts";
 
@@ -27,6 +27,11 @@ const scope: Check = (value) => {
   if (!isObject(value)) return false;
   const { kind, node } = value;
   return kind === "machine" ? node === undefined : (kind === "root" || kind === "subtree" || kind === "node") && natural(node);
+};
+const runs: Check = (value) => {
+  if (!Array.isArray(value) || value.length % 2 !== 0 || value.length > NODE_RUNS_MAX * 2) return false;
+  let end = 0;
+  return value.every((each: unknown, i) => natural(each) && ((each as number) > 0 || i % 2 === 0) && Number.isSafeInteger((end += each as number)));
 };
 const options: Check = (value) =>
   isObject(value) && flag(value["crossMounts"]) && natural(value["fileBytesMax"]) && Array.isArray(value["rules"]) && value["rules"].every(text);
@@ -65,12 +70,13 @@ const SHAPES: { readonly [T in JsonType]: { readonly [F in FieldsOf<T>]: Check }
   SnapshotTaken: { name: text, revision: natural, atUs: natural, pinned: flag },
   SnapshotDropped: { name: text },
   PolicySet: { policy: record },
-  PathPurged: { path: text },
+  PathPurged: { path: bytes, nodes: runs },
   Rebased: { window: natural, state: record },
 };
 
-/** No event has a second version yet. */
-export const UPCASTS: Upcasts = {};
+export const UPCASTS: Upcasts = {
+  PathPurged: [(data) => ({ ...data, nodes: [] })], // The first version did not say which files: it hides nothing.
+};
 
 export function isJsonType(type: string): type is JsonType {
   return Object.hasOwn(SHAPES, type);

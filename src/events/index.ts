@@ -12,6 +12,7 @@ export type { RecordedBatch, StoredBackwards } from "./batches.ts";
 export { decodeEvent, decodeStored, encodeEvent, nodeOfStored } from "./codec.ts";
 export { APPEND_BYTES_MAX, APPEND_EVENTS_MAX, NO_STREAM, READ_COUNT_MAX, STREAM_NAME_BYTES_MAX } from "./event-store.ts";
 export type { Appended, EventStore, NewEvent, ReadOptions, StoredEvent, StreamInfo, SubscribeOptions, SubscriptionPage } from "./event-store.ts";
+export { NODE_RUNS_MAX } from "./limits.ts";
 export { ChainedStream, chainHashAt, verifyChain } from "./machine-stream.ts";
 export type { BatchAppended, ChainReport, StreamEnd } from "./machine-stream.ts";
 export { MemoryEventStore } from "./memory-store.ts";

@@ -11,5 +11,6 @@ export const CORRELATION_BYTES_MAX = 200;
 export const TYPE_BYTES_MAX = 200;
 export const TEXT_BYTES_MAX = 65_536; // Of any one text in a JSON event.
 export const JSON_BYTES_MAX = 4 << 20; // Policies, rules and the state of a rebase.
+export const NODE_RUNS_MAX = 30_000; // Of one purge: its fact stays below the 1 MiB of a tree's value.
 export const ID_BYTES = 16;
 export const HASH_BYTES = 32;

@@ -2,7 +2,7 @@
  * WHAT HAPPENED: the events of the machine stream. A published event never changes; a new version gets an upcast.
  * Changes (src/core/change.ts) are the agent's facts; the rest are the host's own.
  */
-import type { Change, ChunkNumber, Epoch, Revision, TimeUs } from "../core/index.ts";
+import type { ByteString, Change, ChunkNumber, Epoch, Revision, TimeUs } from "../core/index.ts";
 
 /** First event of a machine's stream. `hashKey` is 32 bytes in hex: whoever can read the stream can read the files. */
 export interface MachineEnrolled {
@@ -62,9 +62,13 @@ export interface PolicySet {
   readonly type: "PolicySet";
   readonly policy: Readonly<Record<string, unknown>>;
 }
+/** The content of these files is gone from every instant before this event; that they were there is not. */
 export interface PathPurged {
   readonly type: "PathPurged";
-  readonly path: string;
+  /** What a person named. */
+  readonly path: ByteString;
+  /** The files that ever lay there, ascending, as runs: distance from the end of the run before, length, distance, length … */
+  readonly nodes: readonly number[];
 }
 /** The window's start moved (dig-tree and retention define the rest of its content when rebase is built). */
 export interface Rebased {

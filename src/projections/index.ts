@@ -5,11 +5,13 @@
  */
 export { diffTrees } from "./diff/index.ts";
 export type { Difference, DifferenceKind } from "./diff/index.ts";
-export { DigTreeProjection, gapsTouching, namedChunks, referencesOfTree, TREE_LIMITS } from "./dig-tree/index.ts";
+export { DigTreeProjection, gapsTouching, namedChunks, Purges, purgesOfTree, referencesOfTree, runsOfNodes, TREE_LIMITS } from "./dig-tree/index.ts";
 export type {
   ControlFacts,
   NamedChunks,
   ProjectionOptions,
+  Purge,
+  PurgeFact,
   RebasedFact,
   ReplayDifference,
   ReplayReport,
@@ -39,8 +41,10 @@ export type {
 } from "./file-list/index.ts";
 export { deletionsBelow, logOfPath } from "./history/index.ts";
 export type { Deletion, HistoryOwner, Version } from "./history/index.ts";
-export { resolvePath } from "./resolve-path.ts";
+export { FilesEverBelow, NeededChunks, placeOfNode } from "./purging/index.ts";
+export type { ScopeProgress } from "./purging/index.ts";
+export { normalised, resolvePath } from "./resolve-path.ts";
 export type { ResolvedPath } from "./resolve-path.ts";
 export { largestFolders } from "./usage/index.ts";
 export type { FolderUsage } from "./usage/index.ts";
-export type { Gap, MirroredContent, NameEntry, NodeName, NodeRecord, View } from "./view.ts";
+export type { Gap, MirroredContent, NameEntry, NodeName, NodeRecord, Purged, View } from "./view.ts";

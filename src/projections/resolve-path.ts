@@ -60,13 +60,14 @@ function notProtected(view: View, path: ByteString): RainbowError {
   });
 }
 
-function normalised(path: ByteString): ByteString {
+/** No empty parts, no slash at the end. USAGE where it is not absolute, or has '..' in it. */
+export function normalised(path: ByteString): ByteString {
   if (!path.startsWith("/")) throw new RainbowError("USAGE", `'${displayOf(path)}' is no absolute path`, { path: displayOf(path) });
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.includes("..")) throw new RainbowError("USAGE", `'${displayOf(path)}' has '..' in it: name the path without`, { path: displayOf(path) });
   return parts.length === 0 ? byteStringOfText("/") : (`/${parts.join("/")}` as ByteString);
 }
 
-function contains(root: ByteString, path: ByteString): boolean {
+export function contains(root: ByteString, path: ByteString): boolean {
   return path === root || root === "/" || path.startsWith(`${root}/`);
 }

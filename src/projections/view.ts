@@ -47,6 +47,13 @@ export interface Gap {
   readonly detail: string;
 }
 
+/** Why a file's content is not there any more. */
+export interface Purged {
+  readonly revision: Revision;
+  /** Host time. */
+  readonly timeUs: TimeUs;
+}
+
 export interface View {
   readonly revision: Revision;
   /** Children of MACHINE_NODE are the roots, named by their absolute path. Hidden nodes are left out. */
@@ -58,7 +65,7 @@ export interface View {
   extents(node: NodeId, fromBytes: number, toBytes: number): Extent[];
   /**
    * Reads plain bytes; short only at the end of the file. Every chunk is verified. Where `into` has room for them they are put there,
-   * and what is given is a part of it: for who reads much, and would have new memory for each run.
+   * and what is given is a part of it: for who reads much, and would have new memory for each run. PURGED where the content is not there any more.
    */
   read(node: NodeId, offsetBytes: number, lengthBytes: number, into?: Buffer): Buffer;
   /**
@@ -66,6 +73,8 @@ export interface View {
    * `extents` has nothing to say then, and `read` refuses. OBJECT_CHANGED where the content of that revision is not there any more.
    */
   stream?(node: NodeId): AsyncIterable<Uint8Array>;
+  /** The newest purge that took the file's content from this instant. It may come while the view is open. */
+  purged(node: NodeId): Purged | undefined;
   /** Gaps that were open at this revision. */
   gaps(): readonly Gap[];
   close(): void;

@@ -1,6 +1,6 @@
 /** Whether a view answers what the naive machine says of that instant. Throws where it does not, naming the path. */
 import * as assert from "uvu/assert";
-import { MACHINE_NODE } from "../../src/core/index.ts";
+import { isRainbowError, MACHINE_NODE } from "../../src/core/index.ts";
 import type { ByteString, Extent, NodeId } from "../../src/core/index.ts";
 import type { View } from "../../src/projections/index.ts";
 import { GRANULE_BYTES, nameOfKey } from "./naive-machine.ts";
@@ -9,7 +9,10 @@ import type { Granule, NaiveInstant, NaiveNode } from "./naive-machine.ts";
 /** Plain bytes of a chunk, to compare reads with; absent: extents alone are compared. */
 export type PlainOf = (chunk: number) => Buffer;
 
-export function compareWithNaive(view: View, instant: NaiveInstant, plainOf?: PlainOf): void {
+/** Whether the file's content was purged from the instant. */
+export type IsPurged = (node: NodeId) => boolean;
+
+export function compareWithNaive(view: View, instant: NaiveInstant, plainOf?: PlainOf, isPurged: IsPurged = () => false): void {
   const children = Map.groupBy(
     [...instant.names].map(([key, node]) => ({ ...nameOfKey(key), node })),
     (entry) => entry.parent,
@@ -27,14 +30,21 @@ export function compareWithNaive(view: View, instant: NaiveInstant, plainOf?: Pl
     for (const entry of listed) {
       const path = `${at.path}/${entry.name}`;
       assert.equal(view.lookup(at.node, entry.name), entry, `lookup of '${path}'`);
-      compareNode(view, instant, instant.nodes.get(entry.node)!, path, plainOf);
+      compareNode({ view, instant, plainOf, isPurged }, instant.nodes.get(entry.node)!, path);
       if (entry.kind === "directory") queue.push({ node: entry.node, path });
     }
   }
   assert.is(view.lookup(MACHINE_NODE, "is not there" as ByteString), undefined);
 }
 
-function compareNode(view: View, instant: NaiveInstant, expected: NaiveNode, path: string, plainOf: PlainOf | undefined): void {
+interface Comparison {
+  readonly view: View;
+  readonly instant: NaiveInstant;
+  readonly plainOf: PlainOf | undefined;
+  readonly isPurged: IsPurged;
+}
+
+function compareNode({ view, instant, plainOf, isPurged }: Comparison, expected: NaiveNode, path: string): void {
   const record = view.node(expected.node);
   assert.ok(record, `node of '${path}' at r${view.revision}`);
   const names = [...instant.names].filter(([, node]) => node === expected.node).map(([key]) => nameOfKey(key));
@@ -49,6 +59,12 @@ function compareNode(view: View, instant: NaiveInstant, expected: NaiveNode, pat
   assert.is(record.sizeBytes, sizeBytes, `size of '${path}' at r${view.revision}`);
   if (expected.kind !== "file") return;
   assert.equal(joined(view.extents(expected.node, 0, sizeBytes)), extentsOf(expected.granules), `extents of '${path}' at r${view.revision}`);
+  assert.is(view.purged(expected.node) !== undefined, isPurged(expected.node), `purge of '${path}' at r${view.revision}`);
+  if (isPurged(expected.node))
+    return assert.throws(
+      () => view.read(expected.node, 0, 1),
+      (error: unknown) => isRainbowError(error, "PURGED"),
+    );
   if (plainOf === undefined) return;
   const bytes = view.read(expected.node, 0, sizeBytes + 1);
   assert.ok(bytes.equals(bytesOfGranules(expected.granules, plainOf)), `bytes of '${path}' at r${view.revision}`);

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import type { ChunkNumber, NewChunk, Revision } from "../../src/core/index.ts";
 import { openDig } from "../../src/dig/index.ts";
-import type { Dig, EventsHold, TreeInfo, TreeReader } from "../../src/dig/index.ts";
+import type { Dig, EventsHold, ReaderHold, TreeInfo, TreeReader } from "../../src/dig/index.ts";
 import { applyEvent, namesChunk, randomOperations, settled } from "./dig-events.ts";
 import type { State, WalkEvent } from "./dig-events.ts";
 import { collectProblems, problemsText } from "./dig-rig.ts";
@@ -42,7 +42,7 @@ interface Control {
 interface Reader {
   readonly revision: number;
   readonly tree: TreeReader | undefined;
-  readonly release: () => void;
+  readonly reading: ReaderHold;
   /** It reads the events from its tree on, again and again. */
   readonly hold: EventsHold;
 }
@@ -329,19 +329,19 @@ export class DigWalk {
     if (this.readers.length >= 2) return;
     const revision = this.random.pick(this.kept());
     const tree = this.dig.trees.open(revision as Revision);
-    const release = this.dig.freeing.hold(revision as Revision);
+    const reading = this.dig.freeing.hold(revision as Revision);
     const hold = this.dig.freeing.holdEvents((tree?.info.revision ?? 0) as Revision);
     if (this.broken.has("events held")) hold.release();
-    this.readers.push({ revision, tree, release, hold });
+    this.readers.push({ revision, tree, reading, hold });
     if (!this.broken.has("reader")) return;
-    release();
+    reading.release();
     (Reflect.get(tree ?? {}, "release") as (() => void) | undefined)?.(); // It still reads, and holds nothing.
   }
 
   private closeReader(): void {
     const reader = this.readers.pop();
     reader?.tree?.close();
-    reader?.release();
+    reader?.reading.release();
     reader?.hold.release();
   }
 

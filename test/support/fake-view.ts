@@ -2,9 +2,9 @@
  * A View over an in-memory tree, for what reads views: made node by node, or taken of a real directory. Content is kept as the data
  * ranges that the file had, in extents of at most a chunk.
  */
-import type { Attributes, ByteString, ChunkNumber, Extent, NodeId, NodeKind, Os, Revision, Stat } from "../../src/core/index.ts";
+import type { Attributes, ByteString, ChunkNumber, Extent, NodeId, NodeKind, Os, Revision, Stat, TimeUs } from "../../src/core/index.ts";
 import { CHUNK_BYTES_MAX, listingCount, listingName, listingStat, MACHINE_NODE } from "../../src/core/index.ts";
-import type { Gap, NameEntry, NodeName, NodeRecord, View } from "../../src/projections/index.ts";
+import type { Gap, NameEntry, NodeName, NodeRecord, Purged, View } from "../../src/projections/index.ts";
 
 interface FakeNode {
   readonly node: NodeId;
@@ -34,6 +34,7 @@ export class FakeView implements View {
   readonly revision: Revision;
   private readonly nodes = new Map<NodeId, FakeNode>();
   private readonly openGaps: Gap[] = [];
+  private readonly purgedNodes = new Set<NodeId>();
   private nextNode = 1;
   /** Called before each read: a test throws here, or counts. */
   onRead: (node: NodeId, offsetBytes: number, lengthBytes: number) => void = () => {};
@@ -114,6 +115,14 @@ export class FakeView implements View {
       if (from < to) segment.bytes.copy(bytes, from - offsetBytes, from - segment.offset, to - segment.offset);
     }
     return bytes;
+  }
+
+  purge(node: NodeId): void {
+    this.purgedNodes.add(node);
+  }
+
+  purged(node: NodeId): Purged | undefined {
+    return this.purgedNodes.has(node) ? { revision: 9 as Revision, timeUs: 0 as TimeUs } : undefined;
   }
 
   gaps(): readonly Gap[] {

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { closeMachine, newestRebased, openMachine, streamOf } from "../../src/actors/machine/index.ts";
 import type { OpenedMachine } from "../../src/actors/machine/index.ts";
-import { commitRebase, dropSnapshot, finishRebase, takeSnapshot } from "../../src/actors/retention/index.ts";
+import { commitPurge, commitRebase, dropSnapshot, finishRebase, scopeOfPurge, takeSnapshot, workOffPurges } from "../../src/actors/retention/index.ts";
 import type { RebaseContext } from "../../src/actors/retention/index.ts";
 import { rebuildSource } from "../../src/app/rebuild-machine.ts";
 import { ENCODING, isRainbowError } from "../../src/core/index.ts";
@@ -14,6 +14,7 @@ import type { AgentSession, Batch, Change, ChunkNumber, NewChunk, Revision, Time
 import { openDig, rebuildControl } from "../../src/dig/index.ts";
 import { MemoryEventStore, readBatches } from "../../src/events/index.ts";
 import { namedChunks } from "../../src/projections/index.ts";
+import { NaivePurges, pathsOf } from "./naive-purges.ts";
 import type { StateView } from "../../src/projections/index.ts";
 import { compareWithNaive } from "./compare-with-naive.ts";
 import { collectProblems, problemsText } from "./dig-rig.ts";
@@ -29,6 +30,9 @@ const STREAM = streamOf(MACHINE);
 const DATA_FILE = "9a4d0c1e-64c7-4a5b-9f0a-2b1c3d4e5f60";
 const QUOTA_BYTES = 64 << 20;
 const CONTENTS = 40; // Few, so that dedup finds much.
+
+/** Rule 16 broken in one way or another. */
+export type RetentionBreak = "purges are not worked off" | "purges ask nobody" | "rebuild without purges";
 
 interface Reader {
   readonly view: StateView;
@@ -47,6 +51,7 @@ export class RetentionWalk {
   private readonly instants = new Map<Revision, NaiveInstant>();
   private readonly plainOfHash = new Map<string, Buffer>();
   private readonly plains = new Map<number, Buffer>();
+  private readonly purges = new NaivePurges();
   private world!: World;
   private machine!: OpenedMachine;
   private session!: AgentSession;
@@ -58,8 +63,11 @@ export class RetentionWalk {
   private tasks = new Map<string, Promise<void>>();
   private failure: unknown;
 
-  constructor(random: SeededRandom) {
+  private readonly broken: RetentionBreak | undefined;
+
+  constructor(random: SeededRandom, broken?: RetentionBreak) {
     this.random = random;
+    this.broken = broken;
     this.facts = new RandomFacts(random, this.naive);
   }
 
@@ -91,6 +99,7 @@ export class RetentionWalk {
       },
     });
     this.machine = await world.until(opening);
+    if (this.broken === "purges ask nobody") askNobody(this.machine);
     this.session = await world.until((await this.machine.ingest()).openSession());
     this.sequence = 0;
     await this.follow();
@@ -103,6 +112,8 @@ export class RetentionWalk {
       for (const { event } of batch.events) {
         if (event.type === "ChunksStored") event.chunks.forEach(({ hash }, i) => this.plains.set(event.first + i, this.plainOfHash.get(hash.toString("hex"))!));
         else this.naive.apply(event as Change);
+        if (event.type === "ExtentsWritten") this.purges.wrote(batch.last, event);
+        if (event.type === "PathPurged") this.purges.purged(batch.last, event, this.instants);
       }
       this.read = batch.last;
       this.instants.set(batch.last, this.naive.instant());
@@ -157,8 +168,14 @@ export class RetentionWalk {
   private async compare(revision: Revision, withBytes = this.random.chance(0.3)): Promise<void> {
     const view = await this.world.until(this.machine.projection.viewAt(revision));
     if (view.revision !== revision) throw new Error(`r${revision} was answered by r${view.revision}`);
-    compareWithNaive(view, this.instants.get(revision)!, withBytes ? (chunk) => this.plains.get(chunk)! : undefined);
+    await this.compareView(view, revision, withBytes);
     view.close();
+  }
+
+  private async compareView(view: StateView, revision: Revision, withBytes: boolean): Promise<void> {
+    await this.follow(); // What was purged a moment ago.
+    const plainOf = withBytes ? (chunk: number): Buffer => this.plains.get(chunk)! : undefined;
+    compareWithNaive(view, this.instants.get(revision)!, plainOf, (node) => this.purges.isPurged(node, revision, this.machine.projection.revision));
   }
 
   private async compareSome(): Promise<void> {
@@ -178,10 +195,11 @@ export class RetentionWalk {
     else if (roll < 60) await this.world.until(this.machine.projection.buildTree());
     else if (roll < 67) this.takeSnapshot();
     else if (roll < 70) this.dropSnapshot();
-    else if (roll < 76) this.startRebase();
-    else if (roll < 83) this.startFinish();
+    else if (roll < 75) this.startRebase();
+    else if (roll < 81) this.startFinish();
+    else if (roll < 83) this.startPurge();
     else if (roll < 86) this.openReader();
-    else if (roll < 89) this.closeReader();
+    else if (roll < 89) await this.closeReader();
     else if (roll < 90) this.stopTasks();
     else if (roll < 93) await this.crash();
     else if (roll < 94) await this.replay();
@@ -212,7 +230,7 @@ export class RetentionWalk {
   private startRebase(): void {
     const window = this.machine.projection.window();
     const trees = this.machine.dig.trees.list().filter(({ revision }) => revision > window);
-    if (trees.length === 0 || this.tasks.has("rebase") || this.tasks.has("finish")) return;
+    if (trees.length === 0 || this.tasks.has("rebase") || this.tasks.has("finish") || this.tasks.has("purge")) return;
     const to = this.random.pick(trees.slice(0, Math.ceil((trees.length * 3) / 4))).revision;
     this.start("rebase", async () => {
       if (await commitRebase(this.context, to)) this.count("rebase");
@@ -221,7 +239,27 @@ export class RetentionWalk {
 
   /** The host does one at a time. */
   private startFinish(): void {
-    if (!this.tasks.has("rebase")) this.start("finish", () => finishRebase(this.context));
+    if (!this.tasks.has("rebase") && !this.tasks.has("purge")) this.start("finish", () => finishRebase(this.context));
+  }
+
+  /** Of a path that some kept instant has; what exists now keeps its present content. */
+  private startPurge(): void {
+    if (this.tasks.has("rebase") || this.tasks.has("finish") || this.tasks.has("purge")) return;
+    const paths = pathsOf(this.instants.get(this.random.pick(this.kept()))!);
+    if (paths.length === 0) return;
+    const { path } = this.random.pick(paths);
+    const { context } = this;
+    const looked = { path, window: this.machine.projection.window(), head: this.machine.projection.revision };
+    this.start("purge", async () => {
+      try {
+        this.purges.expect(looked);
+        await commitPurge(context, await scopeOfPurge(context, [path]), true);
+        this.count("purge");
+      } catch (error) {
+        if (!isRainbowError(error, "NOT_FOUND", "NOT_RUNNING")) throw error; // A folder without files; or it was stopped.
+      }
+      if (this.broken !== "purges are not worked off") await workOffPurges(context);
+    });
   }
 
   private openReader(): void {
@@ -238,10 +276,10 @@ export class RetentionWalk {
     });
   }
 
-  private closeReader(): void {
+  private async closeReader(): Promise<void> {
     const reader = this.readers.shift();
     if (reader === undefined) return;
-    compareWithNaive(reader.view, this.instants.get(reader.revision)!, (chunk) => this.plains.get(chunk)!);
+    await this.compareView(reader.view, reader.revision, true);
     reader.view.close();
     this.count("reader");
   }
@@ -265,7 +303,11 @@ export class RetentionWalk {
     const world = new World(this.random);
     this.controls.maps.clear();
     const hashKey = this.session.hashKey;
-    const source = await rebuildSource(this.store, STREAM);
+    const known = await rebuildSource(this.store, STREAM);
+    const source =
+      this.broken === "rebuild without purges"
+        ? { ...known, keep: (chunk: number) => known.keep(chunk as ChunkNumber) || known.keepIfGood!(chunk as ChunkNumber) }
+        : known;
     const options = { disk: this.disk.port(world), directory: "/m", hashKey, control: this.controls.opener(world, this.random) };
     await world.until(rebuildControl({ ...options, uuid: DATA_FILE, quotaBytes: QUOTA_BYTES }, source));
     for (const [path, rows] of this.controls.maps) if (path.endsWith(".new")) this.controls.maps.set("/m/control.lmdb", rows);
@@ -286,9 +328,11 @@ export class RetentionWalk {
 
   /** Nothing under way, no readers. */
   private async rest(): Promise<void> {
-    while (this.readers.length > 0) this.closeReader();
+    const opening = this.tasks.get("reader");
+    if (opening !== undefined) await this.world.until(opening);
+    while (this.readers.length > 0) await this.closeReader();
     await this.world.until(Promise.all(this.tasks.values()));
-    while (this.readers.length > 0) this.closeReader();
+    while (this.readers.length > 0) await this.closeReader();
     if (this.failure !== undefined) throw this.failure;
   }
 
@@ -298,6 +342,7 @@ export class RetentionWalk {
     const { projection, dig } = this.machine;
     await this.world.until(projection.buildTree());
     for (let i = 0; i < 3; i++) await this.world.until(finishRebase(this.context));
+    if (this.broken !== "purges are not worked off") await this.world.until(workOffPurges(this.context));
     for (const revision of this.kept()) await this.compare(revision, true);
     const problems = await this.world.until(collectProblems(dig));
     if (problems.length > 0) throw new Error(problemsText(problems));
@@ -312,6 +357,8 @@ export class RetentionWalk {
     const { dig, projection } = this.machine;
     const { named, stored } = await this.world.until(namedChunks(this.store, STREAM, dig.trees));
     const hasOld = dig.trees.list()[0]!.revision < projection.window();
+    const purged = this.purges.chunksOfPurgedAlone(this.instants);
+    for (const chunk of purged) if (this.isStored(chunk)) throw new Error(`chunk ${chunk} is stored, and only purged files name it`);
     for (const chunk of this.plains.keys())
       if (!hasOld && this.isStored(chunk) && !named.has(chunk) && !stored.has(chunk)) throw new Error(`chunk ${chunk} is leaked`);
   }
@@ -344,4 +391,10 @@ export class RetentionWalk {
   private count(what: string): void {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
+}
+
+/** What else names a chunk is not asked before a purge frees it. */
+function askNobody({ dig: { freeing } }: OpenedMachine): void {
+  const purge = freeing.purge.bind(freeing);
+  freeing.purge = (plan, barrier, stepMs) => purge(Object.assign(plan, { isNeeded: () => false }), barrier, stepMs);
 }

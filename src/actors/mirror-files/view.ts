@@ -31,6 +31,7 @@ export function mirrorView(view: View, content: MirrorContent): View {
     extents: () => [],
     read: (node, offsetBytes, lengthBytes) => view.read(node, offsetBytes, lengthBytes),
     stream: (node) => verified(view, node, content),
+    purged: (node) => view.purged(node),
     gaps: () => view.gaps(),
     close: () => view.close(),
   };

@@ -1,7 +1,8 @@
 /** What a restore tells while it runs, in order: progress in between, one item per name, and the summary last. */
 import type { ByteString } from "../../core/index.ts";
 
-export type RestoredWhat = "created" | "replaced" | "same" | "deleted" | "would-create" | "would-replace" | "would-delete" | "failed" | "metadata-failed";
+export type RestoredWhat =
+  "created" | "replaced" | "same" | "deleted" | "would-create" | "would-replace" | "would-delete" | "purged" | "failed" | "metadata-failed";
 
 export interface RestoredItem {
   readonly type: "restored";
@@ -28,6 +29,8 @@ export interface RestoreTally {
   readonly sameCount: number;
   readonly deletedCount: number;
   readonly writtenBytes: number;
+  /** Left out: their content was purged. */
+  readonly purgedCount: number;
   /** Items `failed` and `metadata-failed`: where it is not 0, the restore is incomplete. */
   readonly failedCount: number;
   /** Restored, but the stored version is unsettled or touched by a gap: its item says so. */

@@ -1,7 +1,7 @@
 /** Restores what is no directory: decides, compares, makes, links; tells of each name exactly once (and once more for lost metadata). */
 import { listingCount, OsError } from "../../core/index.ts";
 import type { ByteString, NodeId, Os, Stat } from "../../core/index.ts";
-import type { NodeRecord, View } from "../../projections/index.ts";
+import type { NodeRecord, Purged, View } from "../../projections/index.ts";
 import { hasSameContent } from "./file-content.ts";
 import type { RestoredWhat } from "./items.ts";
 import type { Metadata } from "./metadata.ts";
@@ -71,6 +71,8 @@ export class LeafWriter {
 
   async write(leaf: Leaf): Promise<void> {
     const { record } = leaf;
+    const purged = record.kind === "file" ? this.view.purged(record.node) : undefined;
+    if (purged !== undefined) return this.leaveOut(leaf, purged);
     const leader = record.names.length > 1 ? this.leaders.get(record.node) : undefined;
     if (leader !== undefined) {
       if (--leader.remaining === 0) this.leaders.delete(record.node);
@@ -80,6 +82,12 @@ export class LeafWriter {
     const isStanding = await this.carryOut(decision, leaf);
     if (isStanding && leader === undefined && record.names.length > 1) this.lead(leaf, decision);
     if (record.kind === "file" && leader === undefined) this.report.covered(record.sizeBytes);
+  }
+
+  /** What stands in its place stays as it is. */
+  private leaveOut({ record, path }: Leaf, { revision }: Purged): void {
+    this.report.item(path, "purged", `its content was purged (r${revision})`);
+    this.report.covered(record.sizeBytes);
   }
 
   /** Whether the node now stands under that name (or would). */

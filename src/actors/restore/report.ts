@@ -8,11 +8,13 @@ import type { RestorePlan } from "./request.ts";
 const FULL_CODES: readonly string[] = ["ENOSPC", "EDQUOT"];
 const ENDING_CODES: readonly string[] = ["EROFS", "EMFILE", "ENFILE", "ENOMEM"];
 
+type Counted = "created" | "replaced" | "same" | "deleted" | "purged" | "failed";
+
 export class Report {
   private readonly outlet: Outlet;
   private plan: RestorePlan = { nodeCount: 0, fileBytes: 0, deleteCount: 0 };
   private phase: RestoreProgress["phase"] = "planning";
-  private counts: Record<"created" | "replaced" | "same" | "deleted" | "failed", number> = { created: 0, replaced: 0, same: 0, deleted: 0, failed: 0 };
+  private counts: Record<Counted, number> = { created: 0, replaced: 0, same: 0, deleted: 0, purged: 0, failed: 0 };
   private doneCount = 0;
   private doneBytes = 0;
   private underWayBytes = 0;
@@ -64,20 +66,21 @@ export class Report {
   }
 
   tally(): RestoreTally {
-    const { created, replaced, same, deleted, failed } = this.counts;
+    const { created, replaced, same, deleted, purged, failed } = this.counts;
     return {
       createdCount: created,
       replacedCount: replaced,
       sameCount: same,
       deletedCount: deleted,
       writtenBytes: this.writtenBytes,
+      purgedCount: purged,
       failedCount: failed,
       doubtfulCount: this.doubtfulCount,
     };
   }
 }
 
-const COUNTED_AS: Readonly<Record<RestoredWhat, "created" | "replaced" | "same" | "deleted" | "failed">> = {
+const COUNTED_AS: Readonly<Record<RestoredWhat, Counted>> = {
   created: "created",
   "would-create": "created",
   replaced: "replaced",
@@ -85,6 +88,7 @@ const COUNTED_AS: Readonly<Record<RestoredWhat, "created" | "replaced" | "same" 
   same: "same",
   deleted: "deleted",
   "would-delete": "deleted",
+  purged: "purged",
   failed: "failed",
   "metadata-failed": "failed",
 };
@@ -96,6 +100,7 @@ export function reasonOf(error: unknown, path: ByteString): string {
     if (ENDING_CODES.includes(error.code)) throw new RainbowError("IO", `${error.message}: the restore cannot go on`, { path, code: error.code }, error);
     return `${error.operation}: ${error.code}`;
   }
+  if (isRainbowError(error, "PURGED")) return error.message; // Just now.
   if (isRainbowError(error, "OBJECT_CHANGED") || (isRainbowError(error) && error.exitCode === EXIT.damaged)) return error.message; // The other files may be whole.
   throw error;
 }

@@ -12,6 +12,8 @@ export { decideByAge, decideByPressure, isSnapshotDue } from "./decide.ts";
 export type { AgedSnapshot, AgedTree, Kept, Verdict } from "./decide.ts";
 export { Keeper } from "./keeper.ts";
 export type { KeeperOptions, KeeperReport, Outlook } from "./keeper.ts";
+export { commitPurge, scopeOfPurge, workOffPurges } from "./purge.ts";
+export type { PurgeCarriedOut, PurgeScope } from "./purge.ts";
 export { retentionActor } from "./machine.ts";
 export type { RetentionState } from "./machine.ts";
 export { DAY_US, DEFAULT_POLICY, POLICY_WORDS, policyOf, withWords } from "./policy.ts";

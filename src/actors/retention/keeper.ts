@@ -12,6 +12,7 @@ import { decideByAge, decideByPressure, isSnapshotDue } from "./decide.ts";
 import type { AgedSnapshot, Kept, Verdict } from "./decide.ts";
 import { policyOf } from "./policy.ts";
 import type { Policy } from "./policy.ts";
+import { workOffPurges } from "./purge.ts";
 import { commitRebase, finishRebase } from "./rebase.ts";
 import type { RebaseContext } from "./rebase.ts";
 import { dropSnapshot, takeSnapshot } from "./snapshots.ts";
@@ -85,6 +86,7 @@ export class Keeper {
     await this.takeIfDue();
     const { policy, kept, jumps } = await this.outlook();
     let freedBytes = await this.carryOut(context, decideByAge(kept, policy));
+    freedBytes += (await workOffPurges(context)).freedBytes;
     let isFull = false;
     for (let i = 0; i < PRESSURE_STEPS_MAX && !signal.aborted && this.isPressed(policy, i > 0); i++) {
       const verdict = decideByPressure((await this.outlook()).kept, policy);

@@ -11,19 +11,27 @@
 import { isDeepStrictEqual } from "node:util";
 import { isRainbowError, RainbowError } from "../../core/index.ts";
 import type { Clock, Revision } from "../../core/index.ts";
-import type { FreeBarrier } from "../../dig/index.ts";
 import type { EventStore } from "../../events/index.ts";
 import type { RebasedFact } from "../../projections/index.ts";
 import { noteRebased, rebasedAt, rebasedEvent } from "../machine/index.ts";
 import type { Ingest, OpenedMachine, RebasedState } from "../machine/index.ts";
+import { barrierOf, READER_MS_MAX, rest, STEP_MS } from "./behind-ingest.ts";
 
-const STEP_MS = 5; // Of the main thread; ingest and readers get their turn after each.
-const REST_BUSY_MS = 20; // While batches are on their way most of the time is theirs.
-const READER_MS_MAX = 10 * 60_000; // A pager left open must not hold the window for ever.
 const READER_LOOK_MS = 200;
 
 export interface RebaseProgress {
-  readonly phase: "trees" | "waiting for readers" | "truncating" | "dropping" | "freeing" | "cleaning" | "reclaiming";
+  readonly phase:
+    | "trees"
+    | "waiting for readers"
+    | "truncating"
+    | "dropping"
+    | "freeing"
+    | "cleaning"
+    | "reclaiming"
+    | "looking for files"
+    | "reading trees"
+    | "reading events"
+    | "purging";
   readonly doneCount: number;
   readonly allCount: number;
   readonly freedBytes: number;
@@ -171,6 +179,7 @@ async function workOff({ machine, clock, signal, onProgress }: RebaseContext): P
   const ingest = await machine.ingest();
   const barrier = barrierOf(machine, ingest);
   let freedBytes = 0;
+  dig.freeing.endIdleReaders(clock.monotonicUs(), READER_MS_MAX * 1000);
   for (let doneCount = 0; !signal.aborted; doneCount++) {
     const step = await dig.freeing.work(barrier, STEP_MS);
     freedBytes += step.freedBytes;
@@ -179,18 +188,6 @@ async function workOff({ machine, clock, signal, onProgress }: RebaseContext): P
     await rest(ingest, clock, signal);
   }
   return freedBytes;
-}
-
-/** Rule 10: what freeing waits for. */
-function barrierOf({ projection }: OpenedMachine, ingest: Ingest): FreeBarrier {
-  return {
-    headRevision: () => ingest.settled(),
-    projected: async (revision) => {
-      projection.follow(revision);
-      await projection.projected(revision);
-    },
-    isTouched: (chunk) => projection.isTouched(chunk),
-  };
 }
 
 async function reclaim({ machine, store, clock, signal, onProgress }: RebaseContext, freedBytes: number): Promise<void> {
@@ -207,9 +204,4 @@ async function reclaim({ machine, store, clock, signal, onProgress }: RebaseCont
   }
   onProgress?.({ phase: "reclaiming", doneCount: 0, allCount: 0, freedBytes });
   if (!signal.aborted) await store.reclaim(signal);
-}
-
-async function rest(ingest: Ingest, clock: Clock, signal: AbortSignal): Promise<void> {
-  if (ingest.isBusy) await clock.sleep(REST_BUSY_MS, signal);
-  else await new Promise((resolve) => setImmediate(resolve));
 }

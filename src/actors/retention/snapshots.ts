@@ -48,7 +48,7 @@ function unknownSnapshot(snapshots: readonly Snapshot[], name: string): RainbowE
 }
 
 /** The projection has passed everything that was decided before. */
-async function upToDate({ projection, ingest }: OpenedMachine): Promise<void> {
+export async function upToDate({ projection, ingest }: OpenedMachine): Promise<void> {
   const head = await (await ingest()).settled();
   projection.follow(head);
   await projection.projected(head);

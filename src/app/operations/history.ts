@@ -8,7 +8,7 @@ import { resolveInstant } from "./instants.ts";
 import { ownerOf, shownPath } from "./owners.ts";
 import { placeAt } from "./places.ts";
 import type { PlaceAt } from "./places.ts";
-import { bytesOfFile, entryOf } from "./reading.ts";
+import { bytesOfFile, entryOf, purgedFact } from "./reading.ts";
 import { textOf, unifiedDiff } from "./text-diff.ts";
 import type { TextVersion } from "./text-diff.ts";
 import type { AsOfItem, DeletedItem, DiffItem, Entry, Operations, VersionItem } from "./types.ts";
@@ -30,7 +30,8 @@ async function* versions(context: OperationsContext, { path, at, maxCount }: Par
   let left = maxCount;
   for await (const version of logOfPath(opened.projection, owner.path, revision)) {
     const { timeUs, sizeBytes, changes, unsettled } = version;
-    yield { type: "version", revision: version.revision, timeUs, path: shownPath(owner, version.path), sizeBytes, changes, unsettled };
+    const purged = purgedFact(opened.projection.purges().of(version.node, version.revision));
+    yield { type: "version", revision: version.revision, timeUs, path: shownPath(owner, version.path), sizeBytes, changes, unsettled, purged };
     left -= 1;
     if (left <= 0) return;
   }
@@ -41,8 +42,9 @@ async function* deletions(context: OperationsContext, { path, maxCount }: Parame
   const { opened } = owner;
   const { revision } = await resolveInstant(opened, { kind: "now" });
   let left = maxCount;
-  for await (const { path: gone, kind, sizeBytes, timeUs, lastRevision } of deletionsBelow(opened.projection, owner.path, revision)) {
-    yield { type: "deleted", path: shownPath(owner, gone), kind, sizeBytes, timeUs, lastRevision };
+  for await (const { path: gone, node, kind, sizeBytes, timeUs, lastRevision } of deletionsBelow(opened.projection, owner.path, revision)) {
+    const purged = purgedFact(opened.projection.purges().of(node, lastRevision));
+    yield { type: "deleted", path: shownPath(owner, gone), kind, sizeBytes, timeUs, lastRevision, purged };
     left -= 1;
     if (left <= 0) return;
   }
@@ -92,7 +94,7 @@ function entryOn({ view }: PlaceAt, path: ByteString, record: NodeRecord | undef
 }
 
 async function textOfChange(before: PlaceAt, after: PlaceAt, from: Entry | undefined, to: Entry | undefined): Promise<string | undefined> {
-  if (from?.kind !== "file" || to?.kind !== "file") return undefined;
+  if (from?.kind !== "file" || to?.kind !== "file" || from.purged !== null || to.purged !== null) return undefined;
   const textBefore = await textOf(from.sizeBytes, () => bytesOfFile(before.view, { path: from.path, node: from.node as NodeId }));
   const textAfter = await textOf(to.sizeBytes, () => bytesOfFile(after.view, { path: to.path, node: to.node as NodeId }));
   if (textBefore === undefined || textAfter === undefined || textBefore === textAfter) return undefined;

@@ -1,10 +1,10 @@
 /** Reading operations over a view: entries, listings, glob search and file bytes. All stream; none holds a whole directory tree. */
 import { displayOf, RainbowError } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
-import type { NameEntry, View } from "../../projections/index.ts";
+import type { NameEntry, Purged, View } from "../../projections/index.ts";
 import { globMatcher } from "./glob.ts";
 import type { Place } from "./places.ts";
-import type { Entry, EntryItem } from "./types.ts";
+import type { Entry, EntryItem, PurgedFact } from "./types.ts";
 
 const READ_BYTES = 1 << 20; // One region at a time: bounded memory, few chunk lookups.
 
@@ -28,7 +28,12 @@ export function entryOf(view: View, { path, node }: Place): Entry {
     linkTarget: record.linkTarget,
     linkCount: record.names.length,
     unsettled: record.unsettled,
+    purged: purgedFact(record.kind === "file" ? view.purged(node) : undefined),
   };
+}
+
+export function purgedFact(purged: Purged | undefined): PurgedFact | null {
+  return purged === undefined ? null : { revision: purged.revision, timeUs: purged.timeUs };
 }
 
 interface Level {

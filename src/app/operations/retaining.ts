@@ -1,20 +1,34 @@
 /** What is kept, and for how long: snapshots and the window's start. */
-import { commitRebase, DAY_US, decideByAge, dropSnapshot, finishRebase, POLICY_WORDS, takeSnapshot, withWords } from "../../actors/retention/index.ts";
+import {
+  commitPurge,
+  commitRebase,
+  DAY_US,
+  decideByAge,
+  dropSnapshot,
+  finishRebase,
+  POLICY_WORDS,
+  scopeOfPurge,
+  takeSnapshot,
+  withWords,
+  workOffPurges,
+} from "../../actors/retention/index.ts";
 import type { RebaseContext } from "../../actors/retention/index.ts";
 import type { OpenedMachine } from "../../actors/machine/index.ts";
 import { RainbowError } from "../../core/index.ts";
 import type { Revision, TimeUs } from "../../core/index.ts";
+import { normalised } from "../../projections/index.ts";
 import type { OperationsContext } from "./context.ts";
 import { resolveInstant } from "./instants.ts";
+import { isOfMirror } from "./owners.ts";
 import { ProgressQueue, whileWorking } from "./progress.ts";
 import { flush } from "./protecting.ts";
-import type { InstantWords, Operations, PolicyAnswer, ProgressItem, RebasedItem, RetentionAnswer, SnapshotEntry } from "./types.ts";
+import type { InstantWords, Operations, PolicyAnswer, ProgressItem, PurgedItem, PurgePlanItem, RebasedItem, RetentionAnswer, SnapshotEntry } from "./types.ts";
 
 const NAME_BYTES_MAX = 200;
 
 export function retaining(
   context: OperationsContext,
-): Pick<Operations, "snapshot" | "snapshots" | "dropSnapshot" | "rebase" | "policy" | "setPolicy" | "retention"> {
+): Pick<Operations, "snapshot" | "snapshots" | "dropSnapshot" | "rebase" | "policy" | "setPolicy" | "retention" | "purge"> {
   return {
     snapshot: (request) => snapshot(context, request),
     snapshots: async () => context.host.opened().projection.snapshots().map(entryOf),
@@ -23,6 +37,7 @@ export function retaining(
     setPolicy: (request) => setPolicy(context, request),
     retention: ({ days }) => simulate(context, days),
     rebase: ({ to }, signal) => rebase(context, to, signal),
+    purge: (request, signal) => purge(context, request, signal),
   };
 }
 
@@ -55,15 +70,7 @@ async function* rebase(context: OperationsContext, to: InstantWords | undefined,
   const opened = host.opened();
   const revision = to === undefined ? undefined : (await resolveInstant(opened, to)).revision;
   const queue = new ProgressQueue();
-  const onProgress: RebaseContext["onProgress"] = ({ phase, doneCount, allCount, freedBytes }) =>
-    queue.put({ phase, doneCount, allCount, doneBytes: freedBytes });
-  const rebaseContext = {
-    machine: opened,
-    store: host.eventStore,
-    clock,
-    signal: signal === undefined ? host.stopSignal : AbortSignal.any([signal, host.stopSignal]),
-    onProgress,
-  };
+  const rebaseContext = rebaseContextOf(context, queue, signal);
   const work = opened.rebasing.take(async () => {
     if (revision === undefined) return (await host.keeper.look(rebaseContext)).freedBytes;
     await treeAt(opened, revision);
@@ -73,6 +80,45 @@ async function* rebase(context: OperationsContext, to: InstantWords | undefined,
   const freedBytes = yield* whileWorking(clock, work, queue);
   const window = opened.projection.window();
   yield { type: "rebased", windowRevision: window, windowTimeUs: await opened.projection.timeOf(window), freedBytes };
+}
+
+function rebaseContextOf({ host, clock }: OperationsContext, queue: ProgressQueue, signal: AbortSignal | undefined): RebaseContext {
+  return {
+    machine: host.opened(),
+    store: host.eventStore,
+    clock,
+    signal: signal === undefined ? host.stopSignal : AbortSignal.any([signal, host.stopSignal]),
+    onProgress: ({ phase, doneCount, allCount, freedBytes }) => queue.put({ phase, doneCount, allCount, doneBytes: freedBytes }),
+  };
+}
+
+/** Stopped before its event it did nothing; stopped after it, the next look of a running `up`, or the next purge, goes on. */
+async function* purge(
+  context: OperationsContext,
+  { paths, keepPresent, dryRun }: Parameters<Operations["purge"]>[0],
+  signal?: AbortSignal,
+): AsyncGenerator<ProgressItem | PurgePlanItem | PurgedItem> {
+  const { host, capture, clock } = context;
+  if (paths.length === 0) throw new RainbowError("USAGE", "purge what? Name a path");
+  if (paths.some(isOfMirror)) throw new RainbowError("UNSUPPORTED", "the content of a mirror lies in its object store: purge it there", {});
+  if (capture !== undefined) await flush(context, false); // What was deleted a moment ago does not exist any more.
+  const opened = host.opened();
+  const queue = new ProgressQueue();
+  const purgeContext = rebaseContextOf(context, queue, signal);
+  const scope = yield* whileWorking(
+    clock,
+    opened.rebasing.take(() => scopeOfPurge(purgeContext, paths.map(normalised))),
+    queue,
+  );
+  const { fileCount, presentCount, presentPaths } = scope;
+  yield { type: "purge-plan", paths: scope.scopes.map(({ path, files }) => ({ path, fileCount: files.size })), fileCount, presentCount, presentPaths };
+  if (dryRun || purgeContext.signal.aborted) return;
+  const work = opened.rebasing.take(async () => {
+    const revision = await commitPurge(purgeContext, scope, keepPresent);
+    return { revision, ...(await workOffPurges(purgeContext)) };
+  });
+  const { revision, freedBytes, isDone, unmovedRuns } = yield* whileWorking(clock, work, queue);
+  yield { type: "purged", revision, fileCount, freedBytes, isFinished: isDone, unmovedRuns };
 }
 
 /** The window begins at a tree. One before the window is not made: it does not move back. */

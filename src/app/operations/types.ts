@@ -37,6 +37,12 @@ export interface Entry {
   readonly linkTarget: ByteString;
   readonly linkCount: number;
   readonly unsettled: boolean;
+  /** Its content was purged: by which event and when; null where it is still there. */
+  readonly purged: PurgedFact | null;
+}
+export interface PurgedFact {
+  readonly revision: number;
+  readonly timeUs: number;
 }
 
 export interface ProgressItem {
@@ -63,6 +69,7 @@ export interface VersionItem {
   /** For people: "created", "written 4.0 KiB", "renamed from 'x'", "mode 0644 -> 0600", "deleted". */
   readonly changes: readonly string[];
   readonly unsettled: boolean;
+  readonly purged: PurgedFact | null;
 }
 export interface DiffItem {
   readonly type: "difference";
@@ -83,11 +90,13 @@ export interface DeletedItem {
   readonly timeUs: number;
   /** The revision of the batch end before it went: read or restore it there. */
   readonly lastRevision: number;
+  /** It cannot be brought back. */
+  readonly purged: PurgedFact | null;
 }
 export interface RestoreItem {
   readonly type: "restored";
   readonly path: ByteString;
-  readonly what: "created" | "replaced" | "same" | "deleted" | "would-create" | "would-replace" | "would-delete" | "failed" | "metadata-failed";
+  readonly what: "created" | "replaced" | "same" | "deleted" | "would-create" | "would-replace" | "would-delete" | "purged" | "failed" | "metadata-failed";
   readonly detail: string;
 }
 export interface RestoreSummary {
@@ -97,6 +106,8 @@ export interface RestoreSummary {
   readonly sameCount: number;
   readonly deletedCount: number;
   readonly writtenBytes: number;
+  /** Left out: their content was purged. */
+  readonly purgedCount: number;
   readonly failedCount: number;
   /** Restored, but the stored version is unsettled or touched by a gap: its item says so. */
   readonly doubtfulCount: number;
@@ -128,6 +139,26 @@ export interface RebasedItem {
   readonly windowTimeUs: number;
   /** Of the data file; events and tables of the control file come on top. */
   readonly freedBytes: number;
+}
+/** What a purge concerns: shown before it is done. */
+export interface PurgePlanItem {
+  readonly type: "purge-plan";
+  readonly paths: readonly { readonly path: ByteString; readonly fileCount: number }[];
+  readonly fileCount: number;
+  /** Files that exist now, wherever they lie now: the first few of their paths. */
+  readonly presentCount: number;
+  readonly presentPaths: readonly ByteString[];
+}
+export interface PurgedItem {
+  readonly type: "purged";
+  /** No instant before it shows the content any more. */
+  readonly revision: number;
+  readonly fileCount: number;
+  readonly freedBytes: number;
+  /** False: the rest of the space is given back by the next look of a running `up`, or the next purge. */
+  readonly isFinished: boolean;
+  /** For want of room so many runs of chunks were not moved: purged bytes lie in blocks that they share with others, until they are. */
+  readonly unmovedRuns: number;
 }
 export interface ProblemItem {
   readonly type: "problem";
@@ -281,6 +312,14 @@ export interface Operations {
   dropSnapshot(request: { readonly name: string }): Promise<void>;
   /** Gives up every instant before `to` that no snapshot keeps; without it what the policy lets go. Stopped at any moment, the next one goes on where it was. */
   rebase(request: { readonly to: InstantWords | undefined }, signal?: AbortSignal): AsyncIterable<ProgressItem | RebasedItem>;
+  /**
+   * Takes the content of every file that ever lay at these paths, or below them, from all instants before now; names stay. PURGE_REFUSED
+   * where such files exist now, unless `keepPresent`: then their present content stays. With `dryRun` it only says what it concerns.
+   */
+  purge(
+    request: { readonly paths: readonly ByteString[]; readonly keepPresent: boolean; readonly dryRun: boolean },
+    signal?: AbortSignal,
+  ): AsyncIterable<ProgressItem | PurgePlanItem | PurgedItem>;
   leftOut(request: {
     readonly path: ByteString | undefined;
   }): Promise<{ readonly rules: readonly string[]; readonly items: readonly LeftOut[]; readonly total: number }>;

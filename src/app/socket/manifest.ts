@@ -29,6 +29,7 @@ export const OPERATIONS_MANIFEST = {
   setPolicy: "promise",
   retention: "promise",
   rebase: "stream",
+  purge: "stream",
   leftOut: "promise",
   why: "promise",
   check: "stream",

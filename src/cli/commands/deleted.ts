@@ -22,7 +22,9 @@ export const command: CommandFile<{ readonly number?: string }> = {
       await report.json(item);
       const size = item.kind === "file" ? formatBytes(item.sizeBytes) : "-";
       const name = `${nameForPeople(item.path)}${item.kind === "directory" ? "/" : ""}`;
-      await report.data(`${formatMoment(item.timeUs, context.zone)}  ${size.padStart(10)}  ${name}  (last in r${item.lastRevision})`);
+      await report.data(
+        `${formatMoment(item.timeUs, context.zone)}  ${size.padStart(10)}  ${name}  (last in r${item.lastRevision})${item.purged === null ? "" : "  (purged)"}`,
+      );
     }
     if (count === 0) await report.say(`nothing${argument === undefined ? "" : ` below ${shellWord(argumentBytes(argument))}`} was deleted in the window`);
     else await report.say(`${count === maxCount ? `the newest ${count}; --number shows more. ` : ""}'${invocation.hint("undelete PATH")}' brings one back`);

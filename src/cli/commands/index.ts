@@ -50,6 +50,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   { usage: "retention", group: STORE, summary: "what the policy lets go, before it does (--simulate)", load: () => import("./retention.ts") },
   { usage: "rebase", group: STORE, summary: "give up old instants and the space that only they needed", load: () => import("./rebase.ts") },
+  {
+    usage: "purge <path...>",
+    group: STORE,
+    summary: "remove the content of files from all of history; names stay until they leave it",
+    load: () => import("./purge.ts"),
+  },
   { usage: "check", group: STORE, summary: "verify the store (--read-data: every byte of it)", load: () => import("./check.ts") },
   { usage: "repair", group: STORE, summary: "rebuild what can be rebuilt", load: () => import("./repair.ts") },
   { usage: "replay", group: STORE, summary: "rebuild the projections from the events (--verify: and compare)", load: () => import("./replay.ts") },

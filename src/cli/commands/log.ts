@@ -3,7 +3,7 @@ import { EXIT } from "../../core/index.ts";
 import { AT_OPTION, word } from "../command.ts";
 import type { CommandFile } from "../command.ts";
 import { countOption } from "../counts.ts";
-import { formatBytes, nameForPeople } from "../format/index.ts";
+import { formatBytes, markOf, nameForPeople } from "../format/index.ts";
 import { formatMoment } from "../instants/index.ts";
 import { pathAt } from "../paths.ts";
 
@@ -27,7 +27,7 @@ export const command: CommandFile<Options> = {
       await report.json(version);
       const name = version.path === lastPath ? "" : `  [${nameForPeople(version.path)}]`;
       lastPath = version.path;
-      const mark = version.unsettled ? "  (unsettled)" : "";
+      const mark = markOf(version);
       await report.data(
         `r${version.revision}`.padEnd(10) +
           `${formatMoment(version.timeUs, context.zone)}  ${formatBytes(version.sizeBytes).padStart(10)}  ${version.changes.join(", ")}${mark}${name}`,

@@ -79,7 +79,7 @@ async function restore(invocation: Invocation, place: PathAt, options: Options):
   const summary = await reportRestore(invocation, items, { showsEach: options.verbose === true || request.dryRun });
   if (invocation.context.signal.aborted) return EXIT.interrupted;
   if (summary !== undefined) await conclude(invocation, request, summary);
-  return summary === undefined || summary.failedCount + summary.doubtfulCount > 0 ? EXIT.incomplete : EXIT.ok;
+  return summary === undefined || summary.failedCount + summary.doubtfulCount + summary.purgedCount > 0 ? EXIT.incomplete : EXIT.ok;
 }
 
 function requestOf(invocation: Invocation, path: ByteString, at: InstantWords, entry: Entry, options: Options): RestoreRequest {

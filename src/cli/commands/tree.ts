@@ -2,7 +2,7 @@
 import { EXIT } from "../../core/index.ts";
 import { AT_OPTION, word } from "../command.ts";
 import type { CommandFile } from "../command.ts";
-import { nameForPeople, plural } from "../format/index.ts";
+import { markOf, nameForPeople, plural } from "../format/index.ts";
 import { pathAt } from "../paths.ts";
 import { afterAsOf } from "../streams.ts";
 import { countOption } from "../counts.ts";
@@ -28,9 +28,7 @@ export const command: CommandFile<Options> = {
       isFirst = false;
       await report.json(entry);
       const target = entry.kind === "symlink" ? ` -> ${nameForPeople(entry.linkTarget)}` : "";
-      await report.data(
-        `${"  ".repeat(entry.depth)}${nameForPeople(entry.name)}${entry.kind === "directory" ? "/" : ""}${target}${entry.unsettled ? "  (unsettled)" : ""}`,
-      );
+      await report.data(`${"  ".repeat(entry.depth)}${nameForPeople(entry.name)}${entry.kind === "directory" ? "/" : ""}${target}${markOf(entry)}`);
       counts[entry.kind === "directory" ? "folders" : "others"]++;
       if (entry.unsettled) await report.incompleteBecause(`${nameForPeople(entry.path)} could not be read at rest (unsettled)`);
     }

@@ -16,6 +16,6 @@ export const command: CommandFile<{ readonly to?: string; readonly verbose?: boo
     const summary = await reportRestore(invocation, items, { showsEach: options.verbose === true });
     if (context.signal.aborted) return EXIT.interrupted;
     if (summary !== undefined) await report.line(`brought back ${nameForPeople(target ?? path)}: ${summaryText(summary)}`);
-    return summary === undefined || summary.failedCount + summary.doubtfulCount > 0 ? EXIT.incomplete : EXIT.ok;
+    return summary === undefined || summary.failedCount + summary.doubtfulCount + summary.purgedCount > 0 ? EXIT.incomplete : EXIT.ok;
   },
 };

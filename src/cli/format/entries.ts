@@ -20,12 +20,17 @@ export function modeText(kind: NodeKind, mode: number): string {
   return `${KIND_LETTERS[kind]}${owner}${group}${triple(mode & 7, (mode & 0o1000) !== 0, "t")}`;
 }
 
+/** What must be said of an entry beside its name. */
+export function markOf({ unsettled, purged }: Pick<Entry, "unsettled" | "purged">): string {
+  return `${unsettled ? "  (unsettled)" : ""}${purged === null ? "" : "  (purged)"}`;
+}
+
 /** `-rw-r--r--  1000:1000     4.0 KiB  2026-05-01 17:00:00  name`; `label` stands for the name where the path is wanted. */
 export function entryLine(entry: Entry, zone: string, label = nameForPeople(entry.name)): string {
   const size = entry.kind === "file" ? formatBytes(entry.sizeBytes) : "-";
   const owner = `${entry.uid}:${entry.gid}`;
   const target = entry.kind === "symlink" ? ` -> ${nameForPeople(entry.linkTarget)}` : "";
   const suffix = entry.kind === "directory" && !label.endsWith("/") ? "/" : "";
-  const mark = entry.unsettled ? "  (unsettled)" : "";
+  const mark = markOf(entry);
   return `${modeText(entry.kind, entry.mode)}  ${owner.padEnd(9)} ${size.padStart(10)}  ${formatLocalSeconds(entry.mtimeSeconds, zone)}  ${label}${suffix}${target}${mark}`;
 }

@@ -17,6 +17,7 @@ export function sameContent(a: Side, b: Side): boolean {
     const end = Math.min(offset + REGION_BYTES, a.record.sizeBytes);
     const [left, right] = [a.view.extents(a.record.node, offset, end), b.view.extents(b.record.node, offset, end)];
     if (sameRuns(joined(left), joined(right))) continue;
+    if (a.view.purged(a.record.node) !== undefined || b.view.purged(b.record.node) !== undefined) return false; // Nobody can tell.
     if (!a.view.read(a.record.node, offset, end - offset).equals(b.view.read(b.record.node, offset, end - offset))) return false;
   }
   return true;

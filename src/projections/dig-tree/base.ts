@@ -3,7 +3,7 @@
  * what changed in a tail of events, not yet worked into the main part. A newer segment hides older ones and the main part.
  */
 import type { ByteString, NodeId, Revision } from "../../core/index.ts";
-import type { TreeInfo, TreeReader } from "../../dig/index.ts";
+import type { ReaderHold, TreeInfo, TreeReader } from "../../dig/index.ts";
 import type { RegionRecord } from "../blob-record/index.ts";
 import { hashOfKey } from "./key-filter.ts";
 import type { FilterPack } from "./key-filter.ts";
@@ -168,5 +168,27 @@ export class Base {
   private *segmentRange(segment: Segment, from: Buffer, to: Buffer): IterableIterator<Entry> {
     for (const { key, value } of this.reader.range(segmentEntryKey(segment.index, from), segmentEntryKey(segment.index, to)))
       yield { key: key.subarray(SEGMENT_PREFIX_BYTES), value: value[0] === 0 ? undefined : value.subarray(1) };
+  }
+}
+
+/** What a reader of an instant holds: its chunks, and the pages of the tree below it. */
+export class BaseLease {
+  readonly hold: ReaderHold;
+  readonly base: Base | undefined;
+
+  constructor(hold: ReaderHold, base: Base | undefined) {
+    this.hold = hold;
+    this.base = base;
+  }
+
+  /** For who holds a tree alone: closing it releases the hold; without a tree there is nothing to hold. */
+  keepBase(): Base | undefined {
+    if (this.base === undefined) this.hold.release();
+    return this.base;
+  }
+
+  release(): void {
+    this.base?.close();
+    this.hold.release();
   }
 }

@@ -138,6 +138,14 @@ export function dropStaged(state: State, node: StoredNode): void {
   state.setBracket(node.node, null);
 }
 
+/** Every extent of a file, settled or staged. */
+export function chunksOfNode(state: State, nodeId: NodeId, count: (chunk: number) => void): void {
+  const node = state.node(nodeId);
+  if (node?.kind !== "file") return;
+  const limit = stagedLimit(node, state.bracket(nodeId)?.sizeBytes ?? 0);
+  for (const isStaged of [false, true]) for (const [, record] of state.regions(nodeId, 0, limit, isStaged)) countAll(record, 1, count);
+}
+
 /** All content of a node that dies. */
 export function dropContent(state: State, node: StoredNode): void {
   dropStaged(state, node);

@@ -34,6 +34,7 @@ import {
   snapshotKey,
   stretchKey,
 } from "./control.ts";
+import { forgetPurges } from "./purges.ts";
 import { renamed } from "./state.ts";
 import type { Rename, State } from "./state.ts";
 import type { StoredNode } from "./values.ts";
@@ -134,9 +135,10 @@ function applyToMachine(state: State, event: MachineFact, revision: Revision, ho
     case "PolicySet":
       return state.setControl(POLICY_KEY, encodeFact(event.policy));
     case "PathPurged":
-      return state.setControl(purgeKey(revision), encodeFact({ path: event.path, revision }));
+      return state.setControl(purgeKey(revision), encodeFact({ path: event.path, revision, timeUs: hostTimeUs, nodes: event.nodes }));
     case "Rebased":
-      return state.setControl(REBASED_KEY, encodeFact({ revision, window: event.window }));
+      state.setControl(REBASED_KEY, encodeFact({ revision, window: event.window }));
+      return forgetPurges(state, event.window);
     case "EpochStarted": // What is staged stays: the agent knows what the host has of a pass, and goes on with it in the next session.
     case "ClockStepped": // Batches' own times say it.
     case "ReconcileFinished":

@@ -9,5 +9,7 @@ export { TREE_LIMITS } from "./policy.ts";
 export type { TreeLimits } from "./policy.ts";
 export { DigTreeProjection } from "./projection.ts";
 export type { ProjectionOptions } from "./projection.ts";
+export { contentPurged, Purges, purgesOfTree, runsOfNodes } from "./purges.ts";
+export type { Purge, PurgeFact } from "./purges.ts";
 export type { StateView } from "./state-view.ts";
 export type { ReplayDifference, ReplayReport } from "./verify-replay.ts";

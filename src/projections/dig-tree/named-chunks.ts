@@ -1,12 +1,12 @@
 /** Which chunk numbers events and trees name: what a rebuild or a repair must keep. One bit each. */
-import type { ChunkNumber, Revision } from "../../core/index.ts";
+import type { ChunkNumber, NodeId, Revision } from "../../core/index.ts";
 import { ChunkSet } from "../../dig/index.ts";
 import type { TreeReader, TreeStore } from "../../dig/index.ts";
 import { NO_STREAM, readBatches } from "../../events/index.ts";
 import type { EventStore } from "../../events/index.ts";
 import { countAll } from "../blob-record/index.ts";
 import { Base } from "./base.ts";
-import { PREFIX } from "./keys.ts";
+import { nodeOfKey, PREFIX } from "./keys.ts";
 import { SegmentCache } from "./segments.ts";
 import { decodeRegion } from "./values.ts";
 
@@ -47,12 +47,13 @@ async function nameFromTree(trees: TreeStore, revision: Revision, named: ChunkSe
 }
 
 /** Every extent of a tree, settled or staged, names a chunk once. */
-export async function referencesOfTree(reader: TreeReader, count: (chunk: ChunkNumber) => void): Promise<void> {
+export async function referencesOfTree(reader: TreeReader, count: (chunk: ChunkNumber, node: NodeId) => void): Promise<void> {
   const base = new Base(reader, new SegmentCache());
   let seen = 0;
   for (const prefix of [PREFIX.region, PREFIX.stagedRegion]) {
-    for (const { value } of base.everything(prefix)) {
-      if (value !== undefined) countAll(decodeRegion(value), 1, (chunk) => count(chunk as ChunkNumber));
+    for (const { key, value } of base.everything(prefix)) {
+      const node = nodeOfKey(key);
+      if (value !== undefined) countAll(decodeRegion(value), 1, (chunk) => count(chunk as ChunkNumber, node));
       if (++seen % 5000 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   }

@@ -7,11 +7,11 @@
  */
 import { isRainbowError, RainbowError } from "../../core/index.ts";
 import type { ChunkNumber, Clock, Revision, TimeUs } from "../../core/index.ts";
-import type { Dig, TreeInfo } from "../../dig/index.ts";
+import type { Dig, ReaderHold, TreeInfo } from "../../dig/index.ts";
 import { NO_STREAM, readBatches, START_HASH } from "../../events/index.ts";
 import type { EventStore, RecordedBatch } from "../../events/index.ts";
 import type { HistorySource } from "../history/index.ts";
-import { Base } from "./base.ts";
+import { Base, BaseLease } from "./base.ts";
 import { dropForeignTrees } from "./checkpoints.ts";
 import { ChunkCounts } from "./chunk-counts.ts";
 import { decodeFact, REBASED_KEY } from "./control.ts";
@@ -27,6 +27,8 @@ import { referencesOfTree } from "./named-chunks.ts";
 import { buildPastTree } from "./past-tree.ts";
 import { dueOf, planTree, TREE_LIMITS } from "./policy.ts";
 import type { Plan, TreeLimits } from "./policy.ts";
+import { changesPurges, purgesOf } from "./purges.ts";
+import type { Purges } from "./purges.ts";
 import { reportWhile } from "./report-while.ts";
 import { SegmentCache } from "./segments.ts";
 import { State } from "./state.ts";
@@ -35,6 +37,7 @@ import { replayedState } from "./tail.ts";
 import { verifyReplay } from "./verify-replay.ts";
 import type { ReplayReport } from "./verify-replay.ts";
 import { changesOf } from "./tree-changes.ts";
+import { Waiters } from "./waiters.ts";
 
 export interface ProjectionOptions {
   readonly store: EventStore;
@@ -44,19 +47,8 @@ export interface ProjectionOptions {
   readonly limits?: Partial<TreeLimits>;
 }
 
-interface Lease {
-  readonly base: Base | undefined;
-  release(): void;
-}
-
 const SLICE_US = 15_000; // Others get their turn after this long.
 const RETRY_MS = 1000;
-
-interface Waiter {
-  readonly revision: Revision;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
 
 export class DigTreeProjection {
   readonly stream: string;
@@ -80,8 +72,9 @@ export class DigTreeProjection {
   private pumping: Promise<void> | undefined;
   private building: Promise<void> | undefined;
   private failure: { readonly error: unknown } | undefined;
-  private waiters: Waiter[] = [];
+  private readonly waiters = new Waiters();
   private isClosed = false;
+  private knownPurges: Purges | undefined;
 
   private constructor(options: ProjectionOptions) {
     this.store = options.store;
@@ -156,7 +149,7 @@ export class DigTreeProjection {
     if (this.at >= revision) return;
     if (this.failure !== undefined) throw this.failure.error;
     if (this.isClosed) throw new RainbowError("NOT_RUNNING", "the projection was closed");
-    return await new Promise((resolve, reject) => this.waiters.push({ revision, resolve, reject }));
+    return await this.waiters.until(revision);
   }
 
   /** Applies one batch that follows the state; for those who read the stream themselves. */
@@ -169,13 +162,10 @@ export class DigTreeProjection {
       });
     }
     for (const recorded of batch.events) evolve(this.state, recorded);
+    if (changesPurges(batch)) this.knownPurges = undefined;
     this.at = batch.last;
     this.chainHash = () => batch.chainHash;
-    this.waiters = this.waiters.filter((waiter) => {
-      if (waiter.revision > this.at) return true;
-      waiter.resolve();
-      return false;
-    });
+    this.waiters.passed(this.at);
     await this.buildIfDue();
   }
 
@@ -196,7 +186,7 @@ export class DigTreeProjection {
       }
     } catch (error) {
       this.failure = { error };
-      for (const waiter of this.waiters.splice(0)) waiter.reject(error);
+      this.waiters.fail(error);
     }
   }
 
@@ -250,7 +240,7 @@ export class DigTreeProjection {
     this.retryTreeAtUs = this.clock.monotonicUs() + RETRY_MS * 1000;
     if (isRainbowError(error, "DISK_FULL", "QUOTA_FULL")) return;
     this.failure ??= { error };
-    for (const waiter of this.waiters.splice(0)) waiter.reject(error);
+    this.waiters.fail(error);
   }
 
   private tail(): { eventCount: number; memoryBytes: number; payloadBytes: number; ageUs: number } {
@@ -308,9 +298,9 @@ export class DigTreeProjection {
     this.state.counts!.dropBelow();
   }
 
-  private openBase(revision: Revision): Base | undefined {
+  private openBase(revision: Revision, hold?: ReaderHold): Base | undefined {
     if (revision === NO_STREAM) return undefined;
-    const reader = this.dig.trees.open(revision);
+    const reader = this.dig.trees.open(revision, hold);
     return reader === undefined ? undefined : new Base(reader, this.segments);
   }
 
@@ -344,7 +334,7 @@ export class DigTreeProjection {
     const treeRevisions = this.dig.trees.list().map((info) => info.revision);
     // The event at the window's start closes a batch that is gone: what it brought is in the tree there.
     const from = (window === 0 ? 0 : window + 1) as Revision;
-    return { store, stream, head, first: from, treeRevisions, hold, openBase: (revision) => this.openBase(revision) };
+    return { store, stream, head, first: from, treeRevisions, hold, openBase: (revision) => this.leaseAt(revision, revision).keepBase() };
   }
 
   /**
@@ -358,7 +348,7 @@ export class DigTreeProjection {
     const end = await this.endAt(span, revision);
     if (end === this.at) return this.viewNow();
     const hold = this.dig.freeing.holdEvents(this.treeAt(end));
-    let lease: Lease | undefined;
+    let lease: BaseLease | undefined;
     try {
       lease = this.leaseAt(end, end);
       const state = await replayedState({ store: this.store, stream: this.stream, base: lease.base, to: end, isLazy: true });
@@ -389,14 +379,9 @@ export class DigTreeProjection {
   }
 
   /** Holds the newest tree at or before `tree`, and what the instant `revision` needs. */
-  private leaseAt(tree: Revision, revision: Revision): Lease {
-    const letGo = this.dig.freeing.hold(revision);
-    const base = this.openBase(tree);
-    const release = (): void => {
-      letGo();
-      base?.close();
-    };
-    return { base, release };
+  private leaseAt(tree: Revision, revision: Revision): BaseLease {
+    const hold = this.dig.freeing.hold(revision, tree);
+    return new BaseLease(hold, this.openBase(tree, hold));
   }
 
   private async waitFor(revision: Revision): Promise<void> {
@@ -405,9 +390,17 @@ export class DigTreeProjection {
     await this.projected(revision);
   }
 
-  private viewOf(state: State, revision: Revision, lease: Lease, askedUs = 0 as TimeUs): StateView {
+  private viewOf(state: State, revision: Revision, lease: BaseLease, askedUs = 0 as TimeUs): StateView {
     const laterGaps = gapsReachingBack(this.state, Math.max(askedUs, state.times.agentTimeUs) as TimeUs, revision);
-    return new StateView({ state, revision, chunks: this.dig.chunks, laterGaps, onClose: lease.release });
+    return new StateView({
+      state,
+      revision,
+      chunks: this.dig.chunks,
+      purges: () => this.purges(),
+      laterGaps,
+      hold: lease.hold,
+      onClose: () => lease.release(),
+    });
   }
 
   private get atBase(): Revision {
@@ -452,6 +445,11 @@ export class DigTreeProjection {
     return factsOf(this.state);
   }
 
+  /** What was purged, and from which instants. */
+  purges(): Purges {
+    return (this.knownPurges ??= purgesOf(this.state.controls(PREFIX.purge)));
+  }
+
   snapshots(): Snapshot[] {
     return snapshotsOf(this.state);
   }
@@ -490,7 +488,7 @@ export class DigTreeProjection {
       if (!isRainbowError(error, "DISK_FULL", "QUOTA_FULL")) throw error;
     } finally {
       this.state.treeBase?.close();
-      for (const waiter of this.waiters.splice(0)) waiter.reject(new RainbowError("NOT_RUNNING", "the projection was closed"));
+      this.waiters.fail(new RainbowError("NOT_RUNNING", "the projection was closed"));
     }
   }
 }

@@ -1,7 +1,7 @@
 /** A View over a frozen State. */
 import { CHUNK_BYTES_MAX, MACHINE_NODE, RainbowError, displayOf } from "../../core/index.ts";
 import type { ByteString, ChunkNumber, Extent, NodeId, Revision, TimeUs } from "../../core/index.ts";
-import type { ChunkStore } from "../../dig/index.ts";
+import type { ChunkStore, ReaderHold } from "../../dig/index.ts";
 import type { Gap, NameEntry, NodeRecord, View } from "../view.ts";
 import { settledExtents } from "./content.ts";
 import { factsOf } from "./control-facts.ts";
@@ -9,6 +9,8 @@ import type { ControlFacts } from "./control-facts.ts";
 import { decodeFact, decodeGap } from "./control.ts";
 import type { Root } from "./control.ts";
 import { PREFIX } from "./keys.ts";
+import { contentPurged } from "./purges.ts";
+import type { Purge, Purges } from "./purges.ts";
 import type { State } from "./state.ts";
 
 const CHUNKS_KEPT = 16; // 1 MiB of plain bytes: reading on in a scattered file decodes few chunks twice.
@@ -17,8 +19,11 @@ export interface StateViewOptions {
   readonly state: State;
   readonly revision: Revision;
   readonly chunks: ChunkStore;
+  /** As they are now, not as they were at this revision. */
+  readonly purges: () => Purges;
   /** Gaps that were found later and reach back to this revision. */
   readonly laterGaps: readonly Gap[];
+  readonly hold: ReaderHold;
   readonly onClose: () => void;
 }
 
@@ -66,6 +71,9 @@ export class StateView implements View {
       throw new RainbowError("NOT_FOUND", `no file of that number existed at r${this.revision}`, { node, revision: this.revision });
     }
     if (record.mirrored !== undefined) throw elsewhere(record);
+    this.options.hold.use();
+    const purge = this.purged(node);
+    if (purge !== undefined) throw contentPurged(record.names[0]?.name ?? "", this.revision, purge);
     const byteCount = Math.max(0, Math.min(lengthBytes, record.sizeBytes - offsetBytes));
     const bytes = into !== undefined && byteCount <= into.length ? into.subarray(0, byteCount) : Buffer.allocUnsafe(byteCount);
     let end = 0;
@@ -79,6 +87,10 @@ export class StateView implements View {
       plain.copy(bytes, from, extent.chunkOffset, extent.chunkOffset + extent.length);
     }
     return end < bytes.length ? bytes.fill(0, end) : bytes;
+  }
+
+  purged(node: NodeId): Purge | undefined {
+    return this.options.purges().of(node, this.revision);
   }
 
   gaps(): readonly Gap[] {

@@ -1,5 +1,6 @@
 /** What became of paths: versions and deletions, found by reading the stream backwards. */
 export type { Deletion } from "./deleted.ts";
+export { intervalsOf, pathOf, refuseWhenEnded } from "./intervals.ts";
 export type { HistorySource } from "./intervals.ts";
 export type { Version } from "./log.ts";
 export { deletionsBelow, logOfPath } from "./queries.ts";

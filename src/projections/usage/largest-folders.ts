@@ -34,7 +34,7 @@ export async function largestFolders(view: View, node: NodeId, path: ByteString,
       const child = `${frame.path === "/" ? "" : frame.path}/${step.value.name}` as ByteString;
       if (step.value.kind === "directory") frames.push(frameOf(view, step.value.node, child));
       else if (step.value.kind === "file") {
-        frame.sizeBytes += view.node(step.value.node)?.sizeBytes ?? 0;
+        frame.sizeBytes += view.purged(step.value.node) === undefined ? (view.node(step.value.node)?.sizeBytes ?? 0) : 0; // Purged: it takes no space any more.
         frame.fileCount += 1;
       }
       continue;

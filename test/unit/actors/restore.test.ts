@@ -120,6 +120,17 @@ test("an unsettled version and a gap are said with the item, and counted", async
   assert.is(summary.doubtfulCount, 2);
 });
 
+test("a purged file is left out and counted, and what stands in its place stays", async () => {
+  const { base, view, to, root, nodes } = scene();
+  await runRestore(requestOf(os, { view, root }, to));
+  writeFileSync(join(base, "to", "a"), "mine");
+  view.purge(nodes.a);
+  const { items, summary } = await runRestore(requestOf(os, { view, root }, to, { with: { overwrite: true, delete: true } }));
+  assert.ok(told(items, to).includes("purged /a (its content was purged (r9))"));
+  assert.equal([summary.purgedCount, summary.replacedCount], [1, 0]);
+  assert.is(readFileSync(join(base, "to", "a"), "utf8"), "mine");
+});
+
 test("patterns restore a part, with only the folders on the way to it", async () => {
   const { base, view, to, root } = scene();
   view.add(root, "empty", "directory");

@@ -150,7 +150,7 @@ test("find ends with 1 where nothing is found", async () => {
 });
 
 test("log shows versions, and a name where it changed", async () => {
-  const version = { type: "version", revision: 5, timeUs: AS_OF.timeUs, sizeBytes: 10, changes: ["written 10 B"], unsettled: false } as const;
+  const version = { type: "version", revision: 5, timeUs: AS_OF.timeUs, sizeBytes: 10, changes: ["written 10 B"], unsettled: false, purged: null } as const;
   const log: Operations["log"] = () =>
     items({ ...version, path: bytes(`${PROTECTED}/a`) }, { ...version, revision: 2, path: bytes(`${PROTECTED}/old`), unsettled: true });
   const answer = await rainbow(["log", "a"], { operations: { log } });
@@ -188,6 +188,7 @@ const SUMMARY: RestoreSummary = {
   sameCount: 0,
   deletedCount: 0,
   writtenBytes: 10,
+  purgedCount: 0,
   failedCount: 0,
   doubtfulCount: 0,
 };
@@ -270,7 +271,7 @@ test("restore --to - streams the file", async () => {
 
 test("deleted and undelete", async () => {
   const deleted: Operations["deleted"] = ({ path }) =>
-    items({ type: "deleted" as const, path: path ?? bytes("/x"), kind: "file" as const, sizeBytes: 5, timeUs: AS_OF.timeUs, lastRevision: 11 });
+    items({ type: "deleted" as const, path: path ?? bytes("/x"), kind: "file" as const, sizeBytes: 5, timeUs: AS_OF.timeUs, lastRevision: 11, purged: null });
   const answer = await rainbow(["deleted", "gone"], { operations: { deleted } });
   assert.is(answer.stdout, `2026-05-01 17:00:00.123 +08:00         5 B  ${PROTECTED}/gone  (last in r11)\n`);
   assert.is((await rainbow(["deleted"], { operations: { deleted: () => items() } })).exitCode, 1);
@@ -445,7 +446,7 @@ test("usage errors end with 2, help and version with 0", async () => {
 
 test("every command's help is there, and every shell's completion names every command", async () => {
   const names = [...(await rainbow(["--help"])).stdout.matchAll(/^ {2}([a-z]+) /gm)].map((match) => match[1] as string).filter((name) => name !== "help");
-  assert.is(names.length, 30);
+  assert.is(names.length, 31);
   for (const name of names) assert.is((await rainbow([name, "--help"])).exitCode, 0, name);
   for (const shell of ["bash", "zsh", "fish"]) {
     const { stdout } = await rainbow(["completion", shell]);

@@ -48,7 +48,7 @@ export function entry(path: string, more: Partial<Entry> = {}): Entry & { readon
     mtimeNanos: 5,
     linkCount: 1,
   } as const;
-  return { type: "entry", depth: 1, path: bytes(path), name, ...plain, linkTarget: bytes(""), unsettled: false, ...more };
+  return { type: "entry", depth: 1, path: bytes(path), name, ...plain, linkTarget: bytes(""), unsettled: false, purged: null, ...more };
 }
 
 export function root(path: string, more: Partial<RootStatus> = {}): RootStatus {

@@ -143,11 +143,34 @@ test("a reader holds the pages of its base tree and the chunks of its instant un
   await rig.work();
   assert.ok(rig.isStored(chunk), "the instant 12 names it");
   assert.is(reader.get(Buffer.from("k003"))?.toString("latin1", 0, 1), "1");
-  const release = rig.dig.freeing.hold(14 as Revision);
+  const reading = rig.dig.freeing.hold(14 as Revision);
   reader.close();
   await rig.work();
   assert.ok(rig.isStored(chunk));
-  release();
+  reading.release();
+  await rig.work();
+  assert.not.ok(rig.isStored(chunk));
+  await sound(rig);
+});
+
+test("a reader that reads nothing for long is ended where something is to be freed, and one that reads is not", async () => {
+  const rig = await DigRig.opened();
+  const chunk = await rig.store("a");
+  await rig.build(10, rigEntries(8, "1"), [[chunk, 1]]);
+  const { freeing, trees } = rig.dig;
+  const [idle, busy] = [freeing.hold(12 as Revision), freeing.hold(12 as Revision)];
+  const [idleTree, busyTree] = [trees.open(12 as Revision, idle)!, trees.open(12 as Revision, busy)!];
+  await rig.build(20, rigEntries(8, "2"), [[chunk, -1, 15]]);
+  await rig.moveWindow(20);
+  await rig.dropTree(10);
+  freeing.endIdleReaders(0, 100);
+  assert.ok(busyTree.get(Buffer.from("k003")));
+  freeing.endIdleReaders(101, 100);
+  await rig.work();
+  assert.ok(rig.isStored(chunk), "the other one still reads");
+  assert.throws(() => idleTree.get(Buffer.from("k003")), /given up: ask again/);
+  assert.ok(busyTree.get(Buffer.from("k003")));
+  busyTree.close();
   await rig.work();
   assert.not.ok(rig.isStored(chunk));
   await sound(rig);

@@ -1,4 +1,4 @@
-/** Writes v1.json from samples.ts: run it once for a new version, under a new name; a released file never changes. */
+/** Wrote v1.json and writes v2.json from samples.ts: run it once for a new version, under a new name; a released file never changes. */
 import { writeFileSync } from "node:fs";
 import type { Position, Revision } from "../../../src/core/index.ts";
 import { ByteWriter } from "../../../src/core/index.ts";
@@ -6,7 +6,7 @@ import { encodeEvent, eventIdOf } from "../../../src/events/index.ts";
 import { encodeBody, encodeRow } from "../../../src/events/lmdb/row.ts";
 import { encodeStore, encodeStream } from "../../../src/events/lmdb/keys.ts";
 import { encodeBatch } from "../../../src/events/machine-stream.ts";
-import { METADATA_SAMPLES, SAMPLES } from "./samples.ts";
+import { METADATA_SAMPLES, SAMPLES, UPCAST_SAMPLES } from "./samples.ts";
 
 export const PREVIOUS_HASH: Buffer = Buffer.alloc(32, 0x11);
 
@@ -28,4 +28,12 @@ export function currentVectors(): unknown {
 }
 
 
-if (process.argv[1] === import.meta.filename) writeFileSync(new URL("v1.json", import.meta.url), `${JSON.stringify(currentVectors(), undefined, 1)}\n`);
+/** The samples of which a second version is written. */
+export function secondVersions(): unknown {
+  return SAMPLES.filter(({ type }) => UPCAST_SAMPLES[type] !== undefined).map((event) => ({
+    type: event.type,
+    data: Buffer.from(encodeEvent(event, METADATA_SAMPLES[0]!).data).toString("hex"),
+  }));
+}
+
+if (process.argv[1] === import.meta.filename) writeFileSync(new URL("v2.json", import.meta.url), `${JSON.stringify(secondVersions(), undefined, 1)}\n`);

@@ -88,7 +88,7 @@ export const SAMPLES: readonly MachineEvent[] = [
   { type: "SnapshotTaken", name: "before the move", revision: 4821 as Revision, atUs: us(NOON), pinned: true },
   { type: "SnapshotDropped", name: "before the move" },
   { type: "PolicySet", policy: { keepDays: 30, thinning: ["daily"] } },
-  { type: "PathPurged", path: "/home/a/secret" },
+  { type: "PathPurged", path: bytes("/home/a/secret"), nodes: [node(9), 2, 7, 1] },
   { type: "Rebased", window: 4821 as Revision, state: { trees: [] } },
   {
     type: "FileArrived",
@@ -160,6 +160,9 @@ export const SAMPLES: readonly MachineEvent[] = [
   },
   { type: "SyncFailed", code: "RSYNC_ENDED", message: "the connection broke at 日本" },
 ];
+
+/** What samples of version 1 are read as, where their type has a newer one. */
+export const UPCAST_SAMPLES: Readonly<Partial<Record<string, MachineEvent>>> = { PathPurged: { type: "PathPurged", path: bytes("/home/a/secret"), nodes: [] } };
 
 const shared = { agentTimeUs: us(NOON), monotonicUs: 86_400_000_000, epoch: 3 as Epoch, sequence: 77 };
 export const METADATA_SAMPLES: readonly EventMetadata[] = [
