@@ -145,7 +145,7 @@ export function plainDifferences(os: Os, left: ByteString, right: ByteString): s
 function namesOf(os: Os, path: ByteString): Set<ByteString> {
   const listing = os.listDirectory(path);
   const names = Array.from({ length: listingCount(listing) }, (_, i) => listingName(listing, i));
-  return new Set(names.filter((name) => !name.startsWith(".rainbow-")));
+  return new Set(names.filter((name) => name !== ".rainbow"));
 }
 
 function contentOf(os: Os, path: ByteString): Buffer {
