@@ -27,7 +27,7 @@ export interface KnownNames {
 /** Facts as events, and what they mean for what is remembered beside them: the newest word on each path. */
 export interface Decided {
   readonly changes: readonly Change[];
-  /** Their objects are new, or went. */
+  /** What they had before is replaced, or went. */
   readonly replaced: readonly ByteString[];
   /** Directories that went: nothing below them is there any more. */
   readonly emptied: readonly ByteString[];
@@ -117,7 +117,7 @@ export class Decider {
     const { path, ...rest } = fact;
     this.changes.push({ ...rest, node, parent, name });
     this.names.set(parent, name, { node, kind, hasObject: fact.place !== undefined });
-    if (before?.hasObject === true) this.words.set(path, "replaced");
+    if (before !== undefined) this.words.set(path, "replaced");
   }
 
   private loseDirectory(path: ByteString): void {
@@ -132,7 +132,7 @@ export class Decider {
     if (known.kind === "directory") this.loseDirectory(path);
     this.changes.push({ type: "FileWithdrawn", node: known.node, parent, name, reason });
     this.names.set(parent, name, null);
-    if (known.hasObject) this.words.set(path, "replaced");
+    this.words.set(path, "replaced");
   }
 
   private setAttributes({ path, mode, mtimeSeconds, mtimeNanos }: AttributesFact): void {
@@ -169,7 +169,7 @@ export class Decider {
     const node = this.mint();
     const stamp = { mode: 0o755, mtimeSeconds: 0, mtimeNanos: 0 };
     const nothing = { sizeBytes: 0, rdev: 0, digest: undefined, place: undefined };
-    if (this.known(parent, name)?.hasObject === true) this.words.set(path, "replaced");
+    if (this.known(parent, name) !== undefined) this.words.set(path, "replaced");
     this.changes.push({ type: "FileArrived", node, parent, name, kind: "directory", ...stamp, ...nothing });
     this.names.set(parent, name, { node, kind: "directory", hasObject: false });
     return node;

@@ -82,8 +82,8 @@ export class Recorder implements MirrorFiles {
   private async recordBatch(facts: readonly MirrorFact[]): Promise<Revision> {
     this.refuseWhenFailed();
     const decided = this.decider.decide(facts);
-    const mark = this.lateAttributes.mark;
-    const stored = this.handOver(decided);
+    const mark = this.lateAttributes.takeMark();
+    const stored = this.handOver(decided, mark);
     this.underWay = Promise.allSettled([this.underWay, stored]);
     const revision = await stored;
     decided.names.revision = revision;
@@ -93,15 +93,15 @@ export class Recorder implements MirrorFiles {
   }
 
   /** In the order of the calls: each is handed over once the one before it was, and is not waited for by the next. */
-  private async handOver(decided: Decided): Promise<Revision> {
-    const before = this.handedOver;
+  private async handOver(decided: Decided, mark: number): Promise<Revision> {
+    const [before, earlier] = [this.handedOver, this.underWay];
     const handed = (async (): Promise<{ readonly stored: Promise<Revision> }> => {
       await before;
       this.refuseWhenFailed();
       await this.sums.forget(decided.replaced);
       await this.sums.forgetBelow(decided.emptied);
-      await this.lateAttributes.add(decided.late);
-      return { stored: this.send(decided.changes) };
+      await this.lateAttributes.add(decided.late, mark);
+      return { stored: decided.changes.length === 0 ? this.afterThose(earlier) : this.send(decided.changes) };
     })();
     this.handedOver = handed.then(
       () => undefined,
@@ -118,12 +118,18 @@ export class Recorder implements MirrorFiles {
   }
 
   private async send(changes: readonly Change[]): Promise<Revision> {
-    if (changes.length === 0) return this.durable;
     const { link, session, clock } = this.options;
     this.sequence += 1;
     const batch = { epoch: session.epoch, sequence: this.sequence, agentTimeUs: clock.now(), monotonicUs: clock.monotonicUs(), changes, chunks: [] };
     const { revision } = await link.send(batch);
     return revision as Revision;
+  }
+
+  /** Facts that say nothing are durable when those before them are. */
+  private async afterThose(earlier: Promise<unknown>): Promise<Revision> {
+    await earlier;
+    this.refuseWhenFailed();
+    return this.durable;
   }
 
   private async waitForProjection(): Promise<void> {

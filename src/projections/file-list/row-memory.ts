@@ -67,14 +67,27 @@ async function commitAll(file: ControlFile, writes: readonly ControlWrite[], tog
   for (let i = 0; i < writes.length; i += step) await file.commit(writes.slice(i, i + step));
 }
 
-class RowDeletions implements Deletions {
-  private readonly file: ControlFile;
-  private queuedCount: number;
-  /** One call after the other: each looks at what is there. */
+/** Changes one after the other: each looks at what is there, and a commit that is under way does not show yet. */
+class Rows {
+  protected readonly file: ControlFile;
   private last: Promise<void> = Promise.resolve();
 
   constructor(file: ControlFile) {
     this.file = file;
+  }
+
+  protected inTurn(action: () => Promise<void>): Promise<void> {
+    const run = this.last.then(action);
+    this.last = run.catch(() => undefined);
+    return run;
+  }
+}
+
+class RowDeletions extends Rows implements Deletions {
+  private queuedCount: number;
+
+  constructor(file: ControlFile) {
+    super(file);
     this.queuedCount = countRows(file, ROW.deletion);
   }
 
@@ -118,12 +131,6 @@ class RowDeletions implements Deletions {
       this.queuedCount -= there.length;
     });
   }
-
-  private inTurn(action: () => Promise<void>): Promise<void> {
-    const run = this.last.then(action);
-    this.last = run.catch(() => undefined);
-    return run;
-  }
 }
 
 function countRows(file: ControlFile, prefix: number): number {
@@ -132,16 +139,10 @@ function countRows(file: ControlFile, prefix: number): number {
   return count;
 }
 
-class RowSums implements Sums {
-  private readonly file: ControlFile;
+class RowSums extends Rows implements Sums {
   /** Not yet durable, by path. */
-  private pending = new Map<ByteString, SumsRow>();
+  private readonly pending = new Map<ByteString, SumsRow>();
   private pendingBytes = 0;
-  private last: Promise<void> = Promise.resolve();
-
-  constructor(file: ControlFile) {
-    this.file = file;
-  }
 
   remember(path: ByteString, { sizeBytes, mtimeSeconds, mtimeNanos }: Stamp, sums: RememberedSums): void {
     if (sums.sums.length > SUMS_BYTES_MAX) return;
@@ -166,45 +167,43 @@ class RowSums implements Sums {
   }
 
   async forget(paths: readonly ByteString[]): Promise<void> {
-    const known = paths.filter((path) => this.isKnown(path));
-    if (known.length > 0) await this.forgetKnown(known);
+    if (paths.some((path) => this.isKnown(path))) await this.inTurn(() => this.forgetNow(paths));
   }
 
   /** Of all paths below these directories. */
   async forgetBelow(directories: readonly ByteString[]): Promise<void> {
     if (directories.length === 0) return;
-    await this.flush();
-    const paths = directories.flatMap((directory) => pathsBelow(this.file, ROW.sums, directory, (value) => stampOfSums(value).path));
-    if (paths.length > 0) await this.forgetKnown(paths);
+    await this.inTurn(async () => {
+      await this.writePending();
+      const paths = directories.flatMap((directory) => pathsBelow(this.file, ROW.sums, directory, (value) => stampOfSums(value).path));
+      await this.forgetNow(paths);
+    });
   }
 
-  /** Whether anything is remembered of a path. */
-  isKnown(path: ByteString): boolean {
+  private isKnown(path: ByteString): boolean {
     return this.pending.has(path) || this.file.get(pathKey(ROW.sums, path)) !== undefined;
   }
 
   flush(): Promise<void> {
-    const run = this.last.then(() => this.writePending());
-    this.last = run.catch(() => undefined);
-    return run;
+    return this.inTurn(() => this.writePending());
   }
 
-  private async forgetKnown(paths: readonly ByteString[]): Promise<void> {
-    await this.flush(); // What is under way is written before it is taken away.
+  private async forgetNow(paths: readonly ByteString[]): Promise<void> {
+    for (const path of paths) this.pending.delete(path);
     const writes = paths.flatMap((path) => this.removal(path));
-    await commitAll(this.file, writes, 2);
+    if (writes.length > 0) await commitAll(this.file, writes, 2);
   }
 
   private async writePending(): Promise<void> {
-    const rows = this.pending;
-    if (rows.size === 0) return;
-    const writes = [...rows.values()].flatMap((row) => [
+    const rows = [...this.pending.values()];
+    if (rows.length === 0) return;
+    const writes = rows.flatMap((row) => [
       ...this.removal(row.path),
       { key: pathKey(ROW.sums, row.path), value: encodeSums(row) },
       { key: alikeKey(row), value: encodeDeletion(row.path, 0 as TimeUs) },
     ]);
     await this.file.commit(writes);
-    for (const [path, row] of rows) if (this.pending.get(path) === row) this.pending.delete(path);
+    for (const row of rows) if (this.pending.get(row.path) === row) this.pending.delete(row.path);
     this.pendingBytes = [...this.pending.values()].reduce((sum, row) => sum + row.sums.sums.length, 0);
   }
 
@@ -268,13 +267,12 @@ function alikeKey({ path, stamp }: Pick<SumsRow, "path" | "stamp">): Buffer {
   return Buffer.concat([alikePrefix(path, stamp), pathPart(path)]);
 }
 
-class RowLateAttributes implements LateAttributes {
-  private readonly file: ControlFile;
+class RowLateAttributes extends Rows implements LateAttributes {
   private nextMark: number;
   private rowCount: number;
 
   constructor(file: ControlFile) {
-    this.file = file;
+    super(file);
     this.rowCount = countRows(file, ROW.late);
     this.nextMark = this.rowCount === 0 ? 1 : 1 + highestMark(file);
   }
@@ -288,26 +286,22 @@ class RowLateAttributes implements LateAttributes {
     return this.rowCount > 0 && this.file.get(pathKey(ROW.late, path)) !== undefined;
   }
 
-  /** Facts that are decided from now on have this mark, or a later one. */
-  get mark(): number {
-    return this.nextMark;
+  /** For facts that are decided now: those of later ones are higher. */
+  takeMark(): number {
+    return this.nextMark++;
   }
 
   /** To be called before the fact is recorded: a row too many costs a write, one too few would be forgotten. */
-  async add(paths: readonly ByteString[]): Promise<void> {
+  async add(paths: readonly ByteString[], mark: number): Promise<void> {
     if (paths.length === 0) return;
-    const mark = this.nextMark++;
     this.rowCount += paths.length; // An upper bound: zero means that there are none.
-    await commitAll(
-      this.file,
-      paths.map((path) => ({ key: pathKey(ROW.late, path), value: encodeLate(path, mark) })),
-      1,
-    );
+    const writes = paths.map((path) => ({ key: pathKey(ROW.late, path), value: encodeLate(path, mark) }));
+    await this.inTurn(() => commitAll(this.file, writes, 1));
   }
 
   /** The objects of these paths are new, or went: what was said of them before `mark` is of no interest any more. */
   async clear({ replaced, emptied }: { readonly replaced: readonly ByteString[]; readonly emptied: readonly ByteString[] }, mark: number): Promise<void> {
-    if (this.rowCount === 0) return;
+    if (this.rowCount === 0 || replaced.length + emptied.length === 0) return;
     const below = emptied.flatMap((directory) => pathsBelow(this.file, ROW.late, directory, (value) => decodeLate(value).path));
     await this.remove([...replaced, ...below], (each) => each < mark);
   }
@@ -317,15 +311,20 @@ class RowLateAttributes implements LateAttributes {
     await this.remove([...marks.keys()], (mark, path) => marks.get(path) === mark);
   }
 
-  private async remove(paths: readonly ByteString[], goes: (mark: number, path: ByteString) => boolean): Promise<void> {
+  private remove(paths: readonly ByteString[], goes: (mark: number, path: ByteString) => boolean): Promise<void> {
+    return this.inTurn(() => this.removeNow(paths, goes));
+  }
+
+  private async removeNow(paths: readonly ByteString[], goes: (mark: number, path: ByteString) => boolean): Promise<void> {
     const writes = paths.flatMap((path) => {
       const key = pathKey(ROW.late, path);
       const value = this.file.get(key);
       return value !== undefined && goes(decodeLate(value).mark, path) ? [{ key, value: undefined }] : [];
     });
     if (writes.length === 0) return;
+    const before = this.rowCount;
     await commitAll(this.file, writes, 1);
-    if (this.file.range(Buffer.from([ROW.late]), Buffer.from([ROW.late + 1]), { limit: 1 }).length === 0) this.rowCount = 0;
+    if (before === this.rowCount && this.file.range(Buffer.from([ROW.late]), Buffer.from([ROW.late + 1]), { limit: 1 }).length === 0) this.rowCount = 0;
   }
 }
 
