@@ -37,13 +37,15 @@ class FailingStore extends MemoryEventStore {
   }
 }
 
-/** Without node numbers, which the plain list gives in another way. */
-function entriesOf(list: FileList): Omit<FileEntry, "node">[] {
+/** With the node number 0: the plain list gives numbers in another way. */
+type Listed = Omit<FileEntry, "node"> & { readonly node: number };
+
+function entriesOf(list: FileList): Listed[] {
   const walk = (path: ByteString): FileEntry[] => [...list.children(path)].flatMap((entry) => [entry, ...(entry.kind === "directory" ? walk(entry.path) : [])]);
-  return [list.entry(TOP), ...walk(TOP)].filter((entry) => entry !== undefined).map(({ node: _, ...entry }) => entry);
+  return [list.entry(TOP), ...walk(TOP)].filter((entry) => entry !== undefined).map((entry) => ({ ...entry, node: 0 }));
 }
 
-async function entriesNow(files: MirrorFiles): Promise<Omit<FileEntry, "node">[]> {
+async function entriesNow(files: MirrorFiles): Promise<Listed[]> {
   const list = await files.list();
   const entries = entriesOf(list);
   list.close();
@@ -58,7 +60,7 @@ class Run {
   /** What is known to be recorded. */
   private readonly batches: (readonly MirrorFact[])[] = [];
   private readonly plain = new MemoryMirrorFiles();
-  private readonly instants = new Map<Revision, Omit<FileEntry, "node">[]>();
+  private readonly instants = new Map<Revision, Listed[]>();
   private hasFailed = false;
 
   private constructor(random: SeededRandom, store: FailingStore, mirror: StoredMirror) {
