@@ -22,6 +22,7 @@
               "os/listing.cc",
               "os/names.cc",
               "os/path-at.cc",
+              "os/peer.cc",
               "os/ranges.cc",
               "os/sha256.cc",
               "os/small-files.cc",

@@ -6,6 +6,7 @@
 #include "binding/calls.hh"
 #include "os/files.hh"
 #include "os/path-at.hh"
+#include "os/peer.hh"
 #include "os/ranges.hh"
 
 namespace rainbow {
@@ -97,6 +98,20 @@ Napi::Value punch_hole_call(const Napi::CallbackInfo& info) {
   return status_value(info, punch_hole(fd, offset_bytes, length_bytes));
 }
 
+// peerOf(fd): [pid, uid] or status
+Napi::Value peer_of_call(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const int fd = arguments.descriptor(0);
+  if (!arguments.are_valid()) return info.Env().Undefined();
+  Peer peer = {};
+  const int status = peer_of(fd, &peer);
+  if (status < 0) return status_value(info, status);
+  Napi::Array array = Napi::Array::New(info.Env(), 2);
+  array.Set(0u, static_cast<double>(peer.pid));
+  array.Set(1u, static_cast<double>(peer.uid));
+  return array;
+}
+
 }  // namespace
 
 void export_file_calls(Napi::Env env, Napi::Object exports) {
@@ -108,6 +123,7 @@ void export_file_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("close", Napi::Function::New<close_call>(env));
   exports.Set("dataRanges", Napi::Function::New<data_ranges_call>(env));
   exports.Set("punchHole", Napi::Function::New<punch_hole_call>(env));
+  exports.Set("peerOf", Napi::Function::New<peer_of_call>(env));
 }
 
 }  // namespace rainbow

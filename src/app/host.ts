@@ -6,17 +6,19 @@ import { join } from "node:path";
 import { filter, firstValueFrom } from "rxjs";
 import { createActor, fromPromise, waitFor } from "xstate";
 import type { Actor } from "xstate";
+import { agesInAudit, auditStreamOf, Trail } from "../actors/audit/index.ts";
 import { captureActor } from "../actors/capture/index.ts";
 import { hostActor } from "../actors/host/index.ts";
 import { closeMachine, machineActor, openMachine, streamOf } from "../actors/machine/index.ts";
 import type { OpenedMachine } from "../actors/machine/index.ts";
-import { Keeper, retentionActor } from "../actors/retention/index.ts";
+import { agesOf, Keeper, retentionActor } from "../actors/retention/index.ts";
 import type { RetentionState } from "../actors/retention/index.ts";
 import { BatchSource, sendBatches, uploadActor } from "../actors/upload/index.ts";
 import type { Capture, FlushReport } from "../capture/index.ts";
 import { RainbowError } from "../core/index.ts";
 import type { BatchAcknowledged, Clock, HostLink, Random, Revision } from "../core/index.ts";
 import type { Dig } from "../dig/index.ts";
+import { NO_STREAM } from "../events/index.ts";
 import type { EventStore } from "../events/index.ts";
 import { LiveState } from "./status.ts";
 import type { Head } from "./status.ts";
@@ -57,6 +59,8 @@ export class Host {
   private store: EventStore | undefined;
   private machine: Actor<ReturnType<Host["machineLogic"]>> | undefined;
   readonly keeper: Keeper;
+  /** Who asked for what. */
+  readonly trail: Trail;
   private retention: Actor<ReturnType<Host["retentionLogic"]>> | undefined;
   private upload: Actor<ReturnType<Host["uploadLogic"]>> | undefined;
   private stopListening: () => void = () => undefined;
@@ -66,6 +70,7 @@ export class Host {
     this.options = options;
     const { clock, freeBytes } = options;
     this.keeper = new Keeper({ machine: () => this.opened(), store: () => this.eventStore, clock, freeBytes });
+    this.trail = new Trail({ store: () => this.eventStore, stream: auditStreamOf(options.machine), clock });
     this.host = createActor(this.hostLogic());
   }
 
@@ -91,6 +96,12 @@ export class Host {
     const opened = snapshot?.context.opened;
     if (opened !== undefined) return opened;
     throw new RainbowError("BUSY", "the host is opening its stores: ask again in a moment", {}, snapshot?.context.failure);
+  }
+
+  /** How far the machine's stream is; nothing while the host opens its stores anew. */
+  witness(): ReturnType<OpenedMachine["projection"]["witness"]> {
+    const opened = this.machine?.getSnapshot().context.opened;
+    return opened?.projection.witness() ?? { revision: NO_STREAM, chainHash: "" };
   }
 
   get eventStore(): EventStore {
@@ -138,10 +149,20 @@ export class Host {
         look: fromPromise(async () => {
           const machine = this.opened();
           const context = { machine, store: this.eventStore, clock: options.clock, signal: this.stopping.signal };
-          return await machine.rebasing.take(() => keeper.look(context));
+          const report = await machine.rebasing.take(() => keeper.look(context));
+          await this.trimTrail();
+          return report;
         }),
       },
     });
+  }
+
+  /** The audit is kept as long as snapshots are. */
+  private async trimTrail(): Promise<void> {
+    const { keepUs, acceptedUs } = this.keeper.policy();
+    const nowUs = this.options.clock.now();
+    const points = await this.keeper.treeTimes();
+    await this.trail.trim({ keepUs, nowUs, agesOf: agesInAudit(points, (all) => agesOf(all, nowUs, acceptedUs).ages) });
   }
 
   /** Aborts when the host closes. */
@@ -285,6 +306,7 @@ export class Host {
       await waitFor(this.machine, (snapshot) => snapshot.status === "done", { timeout: Number.POSITIVE_INFINITY });
     }
     this.upload?.stop();
+    await this.trail.close();
     await this.options.beforeClosing?.();
     await this.store?.close();
     this.captureState.send({ type: "STOP" });

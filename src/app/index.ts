@@ -4,7 +4,8 @@
  */
 export { chooseDataDirectory, isDataDirectory, realDataDirectory } from "./data-directory-choice.ts";
 export type { Surroundings } from "./data-directory-choice.ts";
-export { copyEvents, openRainbow } from "./open-late.ts";
+export { copyEvents, openRainbow, storedHeads, verifyEvents } from "./open-late.ts";
+export type { VerifyRequest } from "./verify-events.ts";
 export type { CopiedStream, CopyRequest } from "./copy-events.ts";
 export type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
 export { existsAt, kindAt, readLines, realPathOf, sharesDisk } from "./local-files.ts";
@@ -14,9 +15,13 @@ export { connectRunning, serveRunning } from "./running.ts";
 export type { ConnectedRainbow, RunningPlace } from "./running.ts";
 export { installService, unitText } from "./service.ts";
 export type { InstalledService, ServiceOptions, ServiceScope } from "./service.ts";
+export type { ProofItem } from "./operations/index.ts";
 export type {
   AsOf,
   AsOfItem,
+  AuditItem,
+  AuditRequest,
+  BrokenItem,
   ByteString,
   DeletedItem,
   DiffItem,
@@ -46,5 +51,7 @@ export type {
   ScanProgress,
   SnapshotEntry,
   StatusAnswer,
+  UnprovenItem,
+  VerifiedItem,
   VersionItem,
 } from "./operations/index.ts";

@@ -2,7 +2,8 @@
 import type { Clock, Random } from "../core/index.ts";
 import type { Unfinished } from "./host.ts";
 import type { CopiedStream, CopyRequest } from "./copy-events.ts";
-import type { Operations, ReplayStatus } from "./operations/index.ts";
+import type { Operations, ProofItem, ReplayStatus } from "./operations/index.ts";
+import type { VerifyRequest } from "./verify-events.ts";
 
 export interface OpenRainbowOptions {
   readonly dataDirectory: string;
@@ -33,6 +34,17 @@ export interface OpenedRainbow {
 export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRainbow> {
   const opener = await import("./open.ts");
   return opener.openRainbow(options);
+}
+
+/** As verify-events.ts has it. */
+export async function* verifyEvents(request: VerifyRequest): AsyncGenerator<ProofItem> {
+  const verifier = await import("./verify-events.ts");
+  yield* verifier.verifyEvents(request);
+}
+
+export async function storedHeads(request: Omit<VerifyRequest, "head">): Promise<string> {
+  const verifier = await import("./verify-events.ts");
+  return await verifier.storedHeads(request);
 }
 
 /** Moves the history to another store, as copy-events.ts has it. */

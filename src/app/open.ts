@@ -77,6 +77,7 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
       os,
       disk: parts.disk,
       clock,
+      random,
       dataDirectory: directory.path,
       machine,
       label,

@@ -5,13 +5,15 @@
 import { RainbowError } from "../core/index.ts";
 import type { Clock } from "../core/index.ts";
 import type { Operations, ReplayStatus, StatusAnswer } from "./operations/index.ts";
+import { EMBEDDED, rememberedEvents } from "./events-choice.ts";
+import { shown } from "./open-events.ts";
 import { OPERATIONS_MANIFEST } from "./socket/index.ts";
 import type { Shape } from "./socket/index.ts";
 
 const WAIT_MS = 5000; // Nearly every start is over by then; whoever asks at the wrong moment gets an answer all the same.
 const STEP_MS = 50;
 
-type Method = (request: unknown, signal?: AbortSignal) => unknown;
+type Method = (request: unknown, signal?: AbortSignal, asker?: unknown) => unknown;
 
 export interface StartingOptions {
   readonly clock: Clock;
@@ -55,14 +57,14 @@ export class Starting {
   }
 
   private method(name: keyof Operations, shape: Shape): Method {
-    const ask = (operations: Operations, request: unknown, signal: AbortSignal | undefined): unknown => (operations[name] as Method)(request, signal);
+    const ask = (operations: Operations, ...given: Parameters<Method>): unknown => (operations[name] as Method)(...given);
     const ready = (): Promise<Operations> => this.ready();
     if (shape === "stream")
-      return async function* (request, signal) {
-        yield* ask(await ready(), request, signal) as AsyncIterable<unknown>;
+      return async function* (...given) {
+        yield* ask(await ready(), ...given) as AsyncIterable<unknown>;
       };
-    if (name === "status") return async (request, signal) => (this.opened === undefined ? this.status() : await ask(this.opened, request, signal));
-    return async (request, signal) => await ask(await ready(), request, signal);
+    if (name === "status") return async (...given) => (this.opened === undefined ? this.status() : await ask(this.opened, ...given));
+    return async (...given) => await ask(await ready(), ...given);
   }
 
   private async ready(): Promise<Operations> {
@@ -110,6 +112,8 @@ export class Starting {
       freeDiskBytes: 0,
       quotaBytes: 0,
       retentionNotices: [],
+      auditNotices: [],
+      events: shown(rememberedEvents(dataDirectory) ?? EMBEDDED),
     };
   }
 }

@@ -3,7 +3,7 @@
  * the memory that belongs to it is durable. Its limits push back: room() waits while too much is unsent or unacknowledged.
  */
 import { assert } from "../core/index.ts";
-import type { Batch, BatchAcknowledged, Change, Clock, Epoch, NewChunk, TimeUs } from "../core/index.ts";
+import type { Batch, BatchAcknowledged, Clock, Epoch, NewChunk, ReportedChange, TimeUs } from "../core/index.ts";
 import type { Limits } from "./limits.ts";
 import type { Memory } from "./memory/index.ts";
 
@@ -13,7 +13,7 @@ export class Batches {
   private readonly limits: Limits;
   readonly epoch: Epoch;
   private readonly giveBack: (chunk: NewChunk) => void;
-  private changes: Change[] = [];
+  private changes: ReportedChange[] = [];
   private chunks: NewChunk[] = [];
   private payloadBytes = 0;
   private firstUs = 0;
@@ -58,7 +58,7 @@ export class Batches {
     return this.chunks.length;
   }
 
-  add(...changes: readonly Change[]): void {
+  add(...changes: readonly ReportedChange[]): void {
     if (this.changes.length === 0) {
       this.firstUs = this.clock.monotonicUs();
       this.noteClock();

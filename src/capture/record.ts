@@ -1,12 +1,13 @@
 /**
  * The record that sources in or near the kernel report a change with; driver and BPF programs write it, the agent reads it. Fixed
- * 64 bytes, little-endian, followed by two names (each without terminator) and then by data, padded with zeros to a multiple of 8.
+ * 64 bytes, little-endian, followed by two names (each without terminator), by the process that made the change where the source knows
+ * it (u32 pid from 1, u8 length of its name, that name), and then by data, padded with zeros to a multiple of 8.
  *
  * | Offset | Size | Type | Field        | Rule                                                                    |
  * |      0 |    4 | u32  | lengthBytes  | of the whole record with names, data and padding; a multiple of 8       |
- * |      4 |    1 | u8   | version      | 1; a reader refuses another                                             |
+ * |      4 |    1 | u8   | version      | 1 without a process, 2 with one; a reader refuses another               |
  * |      5 |    1 | u8   | kind         | 1 written, 2 sized, 3 created, 4 linked, 5 renamed, 6 unlinked, 7 attributes, 8 lost |
- * |      6 |    2 | u16  | flags        | bit 0: no data follows, read it back; others 0, and refused otherwise   |
+ * |      6 |    2 | u16  | flags        | bit 0: no data follows, read it back; bit 1 (version 2): a process does; others 0, and refused otherwise |
  * |      8 |    8 | u64  | sequence     | of the source, without holes                                            |
  * |     16 |    8 | u64  | monotonicNs  | CLOCK_BOOTTIME                                                          |
  * |     24 |    4 | u32  | deviceMajor  |                                                                         |
@@ -19,13 +20,17 @@
  * |     62 |    2 | u16  | newNameBytes | the name after a rename; else 0                                         |
  */
 import { assert, RainbowError } from "../core/index.ts";
-import type { ByteString } from "../core/index.ts";
+import type { ByteString, ChangeOrigin } from "../core/index.ts";
 
-export const RECORD_VERSION = 1;
+export const RECORD_VERSION = 2;
+const VERSION_WITHOUT_ORIGIN = 1;
 export const RECORD_HEADER_BYTES = 64;
 export const RECORD_BYTES_MAX = 1 << 20; // A driver cuts larger writes.
 const ALIGN_BYTES = 8;
 const FLAG_NO_DATA = 1;
+const FLAG_ORIGIN = 2;
+const FLAGS_BY_VERSION = [0, FLAG_NO_DATA, FLAG_NO_DATA | FLAG_ORIGIN];
+const ORIGIN_HEADER_BYTES = 5;
 const NAME_BYTES_MAX = 255; // NAME_MAX of Linux.
 const SPAN = 2 ** 32;
 
@@ -47,6 +52,8 @@ export interface SourceRecord {
   readonly newName: ByteString;
   /** What was written; absent where it must be read back. */
   readonly data: Buffer | undefined;
+  /** Who made it, where the source knows. */
+  readonly origin?: ChangeOrigin;
 }
 
 /** A source of changes as they happen. What it yields is in the order of the kernel; a "lost" record says where that has a hole. */
@@ -58,17 +65,19 @@ export interface CaptureSource {
 }
 
 export function encodeRecord(record: SourceRecord): Buffer {
-  const { name, newName, data, dataBytes } = record;
+  const { name, newName, data, dataBytes, origin } = record;
   assert(name.length <= NAME_BYTES_MAX && newName.length <= NAME_BYTES_MAX, "names fit their fields");
   assert(data === undefined || data.length === dataBytes, "all that was written follows");
-  const used = RECORD_HEADER_BYTES + name.length + newName.length + (data?.length ?? 0);
+  const process = origin === undefined ? Buffer.alloc(0) : encodeOrigin(origin);
+  const namesEnd = RECORD_HEADER_BYTES + name.length + newName.length;
+  const used = namesEnd + process.length + (data?.length ?? 0);
   const lengthBytes = Math.ceil(used / ALIGN_BYTES) * ALIGN_BYTES;
   assert(lengthBytes <= RECORD_BYTES_MAX, "a record is within its limit");
   const bytes = Buffer.alloc(lengthBytes);
   bytes.writeUInt32LE(lengthBytes, 0);
-  bytes[4] = RECORD_VERSION;
+  bytes[4] = origin === undefined ? VERSION_WITHOUT_ORIGIN : RECORD_VERSION;
   bytes[5] = RECORD_KINDS.indexOf(record.kind) + 1;
-  bytes.writeUInt16LE(data === undefined && dataBytes > 0 ? FLAG_NO_DATA : 0, 6);
+  bytes.writeUInt16LE((data === undefined && dataBytes > 0 ? FLAG_NO_DATA : 0) | (origin === undefined ? 0 : FLAG_ORIGIN), 6);
   writeU64(bytes, 8, record.sequence);
   writeU64(bytes, 16, record.monotonicNs);
   bytes.writeUInt32LE(record.deviceMajor, 24);
@@ -80,24 +89,47 @@ export function encodeRecord(record: SourceRecord): Buffer {
   bytes.writeUInt16LE(name.length, 60);
   bytes.writeUInt16LE(newName.length, 62);
   bytes.write(name + newName, RECORD_HEADER_BYTES, "latin1");
-  data?.copy(bytes, RECORD_HEADER_BYTES + name.length + newName.length);
+  process.copy(bytes, namesEnd);
+  data?.copy(bytes, namesEnd + process.length);
   return bytes;
+}
+
+function encodeOrigin({ pid, name }: ChangeOrigin): Buffer {
+  const text = Buffer.from(name, "utf8");
+  assert(pid > 0 && pid < SPAN && text.length <= NAME_BYTES_MAX, "a process fits its fields");
+  const head = Buffer.alloc(ORIGIN_HEADER_BYTES);
+  head.writeUInt32LE(pid, 0);
+  head[4] = text.length;
+  return Buffer.concat([head, text]);
+}
+
+/** The process at `at`, where it must end before `end`. */
+function decodeOrigin(bytes: Buffer, at: number, end: number): { readonly origin: ChangeOrigin; readonly lengthBytes: number } {
+  const lengthBytes = at + ORIGIN_HEADER_BYTES > end ? end : ORIGIN_HEADER_BYTES + bytes[at + 4]!;
+  if (at + lengthBytes > end) throw refused("its process ends early");
+  const pid = bytes.readUInt32LE(at);
+  if (pid === 0) throw refused("its process has no number");
+  return { origin: { pid, name: bytes.toString("utf8", at + ORIGIN_HEADER_BYTES, at + lengthBytes) }, lengthBytes };
 }
 
 /** Reads the record at the start of `bytes`. Throws EVENT_CORRUPT on anything that the table does not allow. */
 export function decodeRecord(bytes: Buffer): { readonly record: SourceRecord; readonly lengthBytes: number } {
   if (bytes.length < RECORD_HEADER_BYTES) throw refused("it ends early");
   const lengthBytes = bytes.readUInt32LE(0);
-  if (bytes[4] !== RECORD_VERSION) throw refused(`its version is ${bytes[4]}`);
+  const flagsKnown = FLAGS_BY_VERSION[bytes[4]!] ?? 0;
+  if (flagsKnown === 0) throw refused(`its version is ${bytes[4]}`);
   const kind = RECORD_KINDS[(bytes[5] as number) - 1];
   if (kind === undefined) throw refused(`its kind is ${bytes[5]}`);
   const flags = bytes.readUInt16LE(6);
-  if ((flags & ~FLAG_NO_DATA) !== 0) throw refused(`its flags are ${flags}`);
+  if ((flags & ~flagsKnown) !== 0) throw refused(`its flags are ${flags}`);
   if (lengthBytes > RECORD_BYTES_MAX || lengthBytes % ALIGN_BYTES !== 0 || lengthBytes > bytes.length) throw refused(`its length is ${lengthBytes}`);
   const dataBytes = bytes.readUInt32LE(56);
   const nameEnd = RECORD_HEADER_BYTES + bytes.readUInt16LE(60);
   const newNameEnd = nameEnd + bytes.readUInt16LE(62);
-  const end = newNameEnd + (flags === FLAG_NO_DATA ? 0 : dataBytes);
+  const process = (flags & FLAG_ORIGIN) === 0 ? undefined : decodeOrigin(bytes, newNameEnd, lengthBytes);
+  const dataAt = newNameEnd + (process?.lengthBytes ?? 0);
+  const hasData = (flags & FLAG_NO_DATA) === 0;
+  const end = dataAt + (hasData ? dataBytes : 0);
   if (end > lengthBytes || lengthBytes - end >= ALIGN_BYTES || nameEnd - RECORD_HEADER_BYTES > NAME_BYTES_MAX || newNameEnd - nameEnd > NAME_BYTES_MAX)
     throw refused("its parts do not fill it");
   for (let at = end; at < lengthBytes; at++) if (bytes[at] !== 0) throw refused("its padding is not zero");
@@ -113,7 +145,8 @@ export function decodeRecord(bytes: Buffer): { readonly record: SourceRecord; re
     dataBytes,
     name: bytes.toString("latin1", RECORD_HEADER_BYTES, nameEnd) as ByteString,
     newName: bytes.toString("latin1", nameEnd, newNameEnd) as ByteString,
-    data: flags === FLAG_NO_DATA || dataBytes === 0 ? undefined : bytes.subarray(newNameEnd, end),
+    data: hasData && dataBytes > 0 ? bytes.subarray(dataAt, end) : undefined,
+    ...(process === undefined ? {} : { origin: process.origin }),
   };
   return { record, lengthBytes };
 }

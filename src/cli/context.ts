@@ -9,7 +9,9 @@ import type {
   OpenedRainbow,
   OpenRainbowOptions,
   Operations,
+  ProofItem,
   ServiceOptions,
+  VerifyRequest,
 } from "../app/index.ts";
 import type { Clock } from "../core/index.ts";
 
@@ -30,6 +32,9 @@ export interface Machine {
   open(options: Pick<OpenRainbowOptions, "dataDirectory" | "mode" | "create" | "events" | "onStarting" | "onReplay">): Promise<OpenedRainbow>;
   /** Moves the history to another store; the data directory must not be in use. */
   copyEvents(request: Pick<CopyRequest, "dataDirectory" | "from" | "to" | "signal">): AsyncIterable<CopiedStream>;
+  /** Where nothing runs: verifies the events and changes nothing. */
+  verifyEvents(request: Pick<VerifyRequest, "dataDirectory" | "signal" | "head">): AsyncIterable<ProofItem>;
+  storedHeads(request: Pick<VerifyRequest, "dataDirectory" | "signal">): Promise<string>;
   /** Resolves when commands can connect; stops when `signal` aborts. */
   serve(operations: Operations, dataDirectory: string, signal: AbortSignal): Promise<{ close(): Promise<void> }>;
   installService(options: Pick<ServiceOptions, "scope" | "dataDirectory">): InstalledService;

@@ -19,8 +19,10 @@ import {
   runCommand,
   serveRunning,
   sharesDisk,
+  storedHeads,
   systemClock,
   systemRandom,
+  verifyEvents,
 } from "../app/index.ts";
 import type { RunningPlace } from "../app/index.ts";
 import { byteStringOf, bytesOf, EXIT, RainbowError } from "../core/index.ts";
@@ -147,6 +149,8 @@ function machineOf(clock: Clock, version: string): Machine {
     connect: (dataDirectory) => connectRunning(place(dataDirectory)),
     open: (options) => openRainbow({ ...eventsOf(process.env["RAINBOW_EVENTS"]), ...options, version, clock, random: systemRandom() }),
     copyEvents: (request) => copyEvents({ ...request, clock, random: systemRandom() }),
+    verifyEvents: (request) => verifyEvents({ ...request, clock, random: systemRandom() }),
+    storedHeads: (request) => storedHeads({ ...request, clock, random: systemRandom() }),
     serve: (operations, dataDirectory, signal) => serveRunning(operations, place(dataDirectory), { version, signal }),
     isDefaultDataDirectory,
     installService: (options) => {

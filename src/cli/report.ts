@@ -65,9 +65,11 @@ export class Report {
   /** Says as of when an answer is, and what stands in its way. `what` tells several answers of one command apart. */
   async asOf(asOf: AsOf, what = ""): Promise<void> {
     await this.flush();
-    await this.json({ type: "as-of", revision: asOf.revision, timeUs: asOf.timeUs, warnings: asOf.warnings });
+    const { revision, timeUs, warnings, notices = [] } = asOf;
+    await this.json({ type: "as-of", revision, timeUs, warnings, ...(notices.length === 0 ? {} : { notices }) });
     await this.say(`${what === "" ? "" : `${what} `}as of ${this.moment(asOf)}`);
-    for (const warning of asOf.warnings) await this.incompleteBecause(warning);
+    for (const notice of notices) await this.warn(notice);
+    for (const warning of warnings) await this.incompleteBecause(warning);
   }
 
   /** `2026-05-01 17:00:00.123 +08:00 (r4821)`. */

@@ -285,6 +285,17 @@ export type Change =
   | RootProtected
   | RootReleased;
 
+/** The process that made a change, where the source knows it. */
+export interface ChangeOrigin {
+  /** From 1. */
+  readonly pid: number;
+  /** As the system names it; not unique, and a process may choose it. */
+  readonly name: string;
+}
+
+/** A change on its way from a source to the host: the fact, and beside it who made it. A source that knows fills it in; all else is there. */
+export type ReportedChange = Change & { readonly origin?: ChangeOrigin };
+
 /** How a chunk's bytes are stored. */
 export const ENCODING = { raw: 0, zstd: 1 } as const;
 export type Encoding = (typeof ENCODING)[keyof typeof ENCODING];
@@ -306,7 +317,7 @@ export interface Batch {
   readonly agentTimeUs: TimeUs;
   readonly monotonicUs: number;
   /** Extents name chunks by index into `chunks`. */
-  readonly changes: readonly Change[];
+  readonly changes: readonly ReportedChange[];
   readonly chunks: readonly NewChunk[];
 }
 

@@ -3,13 +3,14 @@
  * Every field is checked on the way in and out, so that a stored event is what its type says. FORMAT.md "JSON events".
  */
 import { assert, RainbowError } from "../core/index.ts";
-import { JSON_BYTES_MAX, NAME_BYTES_MAX, NODE_RUNS_MAX, TEXT_BYTES_MAX } from "./limits.ts";
+import { JSON_BYTES_MAX, NAME_BYTES_MAX, NODE_RUNS_MAX, PATHS_MAX, TEXT_BYTES_MAX } from "./limits.ts";
 import type { BinaryType } from "./codec-binary.ts";
-import type { MachineEvent, MachineEventType } from "./schema.ts";
+import { ACTION_RESULTS, ACTIONS } from "./schema.ts";
+import type { AuditEventType, MachineEventType, StreamEvent } from "./schema.ts";
 
-export type JsonType = Exclude<MachineEventType, BinaryType>;
+export type JsonType = Exclude<MachineEventType, BinaryType> | AuditEventType;
 type Check = (value: unknown) => boolean;
-type FieldsOf<T extends JsonType> = Exclude<keyof Extract<MachineEvent, { type: T }>, "type">;
+type FieldsOf<T extends JsonType> = Exclude<keyof Extract<StreamEvent, { type: T }>, "type">;
 type Json = Readonly<Record<string, unknown>>;
 /** Turns the object of version v (index v - 1) into that of version v + 1. */
 export type Upcasts = { readonly [T in JsonType]?: readonly ((data: Json) => Json)[] };
@@ -21,8 +22,14 @@ const natural: Check = (value) => Number.isSafeInteger(value) && (value as numbe
 const integer: Check = (value) => Number.isSafeInteger(value);
 const flag: Check = (value) => typeof value === "boolean";
 const record: Check = isObject;
+const oneOf =
+  (values: readonly string[]): Check =>
+  (value) =>
+    typeof value === "string" && values.includes(value);
+const paths: Check = (value) => Array.isArray(value) && value.length <= PATHS_MAX && value.every(bytes);
+const witness: Check = (value) => isObject(value) && integer(value["revision"]) && text(value["chainHash"]);
 const REASONS = "agent-away overflow paused root-missing root-replaced root-emptied unreadable unsettled spool-full first-scan memory-lost clock".split(" ");
-const reason: Check = (value) => typeof value === "string" && REASONS.includes(value);
+const reason = oneOf(REASONS);
 const scope: Check = (value) => {
   if (!isObject(value)) return false;
   const { kind, node } = value;
@@ -72,7 +79,27 @@ const SHAPES: { readonly [T in JsonType]: { readonly [F in FieldsOf<T>]: Check }
   PolicySet: { policy: record },
   PathPurged: { path: bytes, nodes: runs },
   Rebased: { window: natural, state: record },
+  ActionNoted: {
+    request: text,
+    action: oneOf(ACTIONS),
+    operation: text,
+    uid: integer,
+    user: text,
+    loginUid: integer,
+    pid: natural,
+    machine: text,
+    paths,
+    revision: integer,
+    result: oneOf(ACTION_RESULTS),
+    code: text,
+    detail: text,
+    atUs: natural,
+    witness,
+  },
+  EntriesLost: { count: natural, fromUs: natural, untilUs: natural, why: text },
+  EntriesDropped: { before: natural, chainHash: text, untilUs: natural },
 };
+const AUDIT_TYPES: ReadonlySet<string> = new Set<AuditEventType>(["ActionNoted", "EntriesLost", "EntriesDropped"]);
 
 export const UPCASTS: Upcasts = {
   PathPurged: [(data) => ({ ...data, nodes: [] })], // The first version did not say which files: it hides nothing.
@@ -82,7 +109,12 @@ export function isJsonType(type: string): type is JsonType {
   return Object.hasOwn(SHAPES, type);
 }
 
-export function encodeJson(event: Extract<MachineEvent, { type: JsonType }>): Buffer {
+/** Whether events of this type are an audit's, and of no machine's stream. */
+export function isAuditType(type: string): type is AuditEventType {
+  return AUDIT_TYPES.has(type);
+}
+
+export function encodeJson(event: Extract<StreamEvent, { type: JsonType }>): Buffer {
   const { type, ...fields } = event;
   const why = misshapen(type, fields);
   assert(why === undefined, `a ${type} event has its shape: ${why}`);
@@ -93,7 +125,7 @@ export function encodeJson(event: Extract<MachineEvent, { type: JsonType }>): Bu
 }
 
 /** Throws what `fail` makes where the bytes are not such an event, NEWER_FORMAT where its version is unknown. */
-export function decodeJson(type: JsonType, bytes: Uint8Array, fail: (why: string) => Error, upcasts: Upcasts = UPCASTS): MachineEvent {
+export function decodeJson(type: JsonType, bytes: Uint8Array, fail: (why: string) => Error, upcasts: Upcasts = UPCASTS): StreamEvent {
   if (bytes.length > JSON_BYTES_MAX) throw fail(`${bytes.length} bytes of JSON are over the limit`);
   const parsed = parse(bytes);
   if (!isObject(parsed)) throw fail("the data is not a JSON object");
@@ -107,7 +139,7 @@ export function decodeJson(type: JsonType, bytes: Uint8Array, fail: (why: string
   for (const step of steps.slice(version - 1)) fields = step(fields);
   const why = misshapen(type, fields);
   if (why !== undefined) throw fail(why);
-  return { type, ...fields } as unknown as MachineEvent;
+  return { type, ...fields } as unknown as StreamEvent;
 }
 
 /** What is wrong with the fields, or undefined. */

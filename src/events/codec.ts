@@ -7,13 +7,13 @@ import { ByteReader, ByteWriter, RainbowError } from "../core/index.ts";
 import type { NodeId } from "../core/index.ts";
 import { READERS, readNode, WRITERS } from "./codec-binary.ts";
 import type { BinaryType } from "./codec-binary.ts";
-import { decodeJson, encodeJson, isJsonType } from "./codec-json.ts";
+import { decodeJson, encodeJson, isAuditType, isJsonType } from "./codec-json.ts";
 import type { JsonType } from "./codec-json.ts";
 import type { NewEvent, StoredEvent } from "./event-store.ts";
 import { bufferOf, decodeMetadata, encodeMetadata, eventIdOf } from "./metadata.ts";
-import type { EventMetadata, MachineEvent, Recorded } from "./schema.ts";
+import type { AuditEvent, EventMetadata, MachineEvent, Recorded, StreamEvent } from "./schema.ts";
 
-type AnyWrite = (writer: ByteWriter, event: MachineEvent) => void;
+type AnyWrite = (writer: ByteWriter, event: StreamEvent) => void;
 type AnyRead = (reader: ByteReader) => MachineEvent;
 interface BinaryCodec {
   readonly version: number;
@@ -29,14 +29,14 @@ const BINARY = new Map<string, BinaryCodec>(
 );
 
 /** Writes the data of one event, its version first, in the newest version. */
-export function writeEventData(writer: ByteWriter, event: MachineEvent): void {
+export function writeEventData(writer: ByteWriter, event: StreamEvent): void {
   const codec = BINARY.get(event.type);
-  if (codec === undefined) return writer.bytes(encodeJson(event as Extract<MachineEvent, { type: JsonType }>));
+  if (codec === undefined) return writer.bytes(encodeJson(event as Extract<StreamEvent, { type: JsonType }>));
   writer.u8(codec.version);
   codec.write(writer, event);
 }
 
-export function encodeEvent(event: MachineEvent, metadata: EventMetadata): NewEvent {
+export function encodeEvent(event: StreamEvent, metadata: EventMetadata): NewEvent {
   const writer = new ByteWriter(64);
   writeEventData(writer, event);
   return { id: eventIdOf(metadata.epoch, metadata.sequence, metadata.index), type: event.type, data: writer.view(), metadata: encodeMetadata(metadata) };
@@ -53,6 +53,14 @@ export function decodeStored(stored: StoredEvent): MachineEvent {
   return decodeEventData(stored.type, stored.data, (why) => eventCorrupt(stored.stream, stored.revision, `${stored.type}: ${why}`));
 }
 
+/** An event of an audit stream. NEWER_FORMAT where its type is none of an audit. */
+export function decodeAudit(stored: StoredEvent): Recorded<AuditEvent> {
+  const { type, data, revision } = stored;
+  const fail = (why: string): Error => eventCorrupt(stored.stream, revision, `${type}: ${why}`);
+  if (!isAuditType(type)) throw unknownType(type);
+  return { event: decodeJson(type, data, fail) as AuditEvent, revision, metadata: decodeMetadata(stored.metadata, fail) };
+}
+
 /** Events whose data begin with the node that they tell of: it can be had without decoding the rest. */
 const NODE_FIRST: ReadonlySet<string> = new Set<BinaryType>(["ExtentsWritten", "AttributesSet", "SizeSet", "RangeZeroed", "PassStarted", "VersionSettled"]);
 
@@ -66,8 +74,8 @@ export function nodeOfStored(stored: StoredEvent): NodeId | undefined {
 export function decodeEventData(type: string, data: Uint8Array, fail: (why: string) => Error): MachineEvent {
   const codec = BINARY.get(type);
   if (codec === undefined) {
-    if (isJsonType(type)) return decodeJson(type, data, fail);
-    throw new RainbowError("NEWER_FORMAT", `an event of the unknown type '${type}' was written by a newer Rainbow`, { type });
+    if (isJsonType(type) && !isAuditType(type)) return decodeJson(type, data, fail) as MachineEvent;
+    throw unknownType(type);
   }
   const reader = new ByteReader(bufferOf(data), fail);
   const version = reader.u8();
@@ -77,6 +85,10 @@ export function decodeEventData(type: string, data: Uint8Array, fail: (why: stri
   const event = read(reader);
   reader.finish();
   return event;
+}
+
+function unknownType(type: string): RainbowError {
+  return new RainbowError("NEWER_FORMAT", `an event of the unknown type '${type}' was written by a newer Rainbow`, { type });
 }
 
 /** The error for a stored event that is not what was written. */

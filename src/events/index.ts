@@ -9,19 +9,28 @@
 export { START_HASH } from "./chain.ts";
 export { readBatches, readStoredBackwards, readStoredBatches, StoredBatch } from "./batches.ts";
 export type { RecordedBatch, StoredBackwards } from "./batches.ts";
-export { decodeEvent, decodeStored, encodeEvent, nodeOfStored } from "./codec.ts";
+export { decodeAudit, decodeEvent, decodeStored, encodeEvent, nodeOfStored } from "./codec.ts";
 export { APPEND_BYTES_MAX, APPEND_EVENTS_MAX, NO_STREAM, READ_COUNT_MAX, STREAM_NAME_BYTES_MAX } from "./event-store.ts";
 export type { Appended, EventStore, NewEvent, ReadOptions, StoredEvent, StreamInfo, SubscribeOptions, SubscriptionPage } from "./event-store.ts";
 export { NODE_RUNS_MAX } from "./limits.ts";
 export { ChainedStream, chainHashAt, verifyChain } from "./machine-stream.ts";
 export type { BatchAppended, ChainReport, StreamEnd } from "./machine-stream.ts";
+export { walkChain } from "./walk-chain.ts";
+export type { Anchor, WalkReport } from "./walk-chain.ts";
 export { MemoryEventStore } from "./memory-store.ts";
-export { eventIdOf } from "./metadata.ts";
+export { eventIdOf, isOriginFit } from "./metadata.ts";
 export type { BatchMetadata } from "./metadata.ts";
+export { ACTION_RESULTS, ACTIONS } from "./schema.ts";
 export type {
+  ActionKind,
+  ActionNoted,
+  ActionResult,
+  AuditEvent,
   ChunksStored,
   EpochStarted,
   Enrolment,
+  EntriesDropped,
+  EntriesLost,
   EventMetadata,
   HostEvent,
   HostOpened,

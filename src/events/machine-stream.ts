@@ -1,18 +1,18 @@
 /**
- * A machine's stream as its one appender and its readers see it: batches of events, each one append, linked by a hash over stored
+ * A chained stream (a machine's, a host's audit) as its one appender and its readers see it: batches of events, each one append, linked by a hash over stored
  * bytes. The hash of a batch is over its events alone; the last event's metadata holds the hash of the batch before, so it links.
  */
 import { assert, ByteWriter, RainbowError } from "../core/index.ts";
-import type { Position, Revision } from "../core/index.ts";
+import type { ChangeOrigin, Position, Revision } from "../core/index.ts";
 import type { RecordedBatch } from "./batches.ts";
 import { BatchHasher, batchHash, START_HASH } from "./chain.ts";
-import { decodeEvent, eventCorrupt, writeEventData } from "./codec.ts";
+import { eventCorrupt, writeEventData } from "./codec.ts";
 import type { EventStore, NewEvent, StoredEvent } from "./event-store.ts";
 import { APPEND_EVENTS_MAX, NO_STREAM } from "./event-store.ts";
 import { ID_BYTES } from "./limits.ts";
-import { encodeBatchMetadata, writeEventId, writeMetadata } from "./metadata.ts";
+import { decodeMetadata, encodeBatchMetadata, writeEventId, writeMetadata } from "./metadata.ts";
 import type { BatchMetadata } from "./metadata.ts";
-import type { MachineEvent } from "./schema.ts";
+import type { StreamEvent } from "./schema.ts";
 
 /** The end of a stream: revision of the last event (-1: none) and the chain hash after it. */
 export interface StreamEnd {
@@ -60,12 +60,12 @@ export class ChainedStream {
     return this.end;
   }
 
-  /** Appends `events` as one batch; resolves when it is durable, in the order of the calls. */
-  async append(events: readonly MachineEvent[], batch: BatchMetadata): Promise<BatchAppended> {
+  /** Appends `events` as one batch; resolves when it is durable, in the order of the calls. `origins`: who made each, by index. */
+  async append(events: readonly StreamEvent[], batch: BatchMetadata, origins?: Origins): Promise<BatchAppended> {
     assert(events.length > 0 && events.length <= APPEND_EVENTS_MAX, "a batch has 1 to 50,000 events");
     if (this.hasFailed) throw this.failure;
     const before = this.end;
-    const encoded = encodeBatch(this.writer, events, batch, before.chainHash);
+    const encoded = encodeBatch(this.writer, events, { batch, previousHash: before.chainHash, origins });
     this.end = { revision: (before.revision + events.length) as Revision, chainHash: encoded.chainHash };
     const after = this.end;
     const earlier = this.previous;
@@ -92,14 +92,24 @@ export class ChainedStream {
   }
 }
 
+/** Of the events of a batch, by index; undefined where nobody knows. */
+export type Origins = readonly (ChangeOrigin | undefined)[];
+
+/** What a batch is wrapped in. */
+interface BatchFrame {
+  readonly batch: BatchMetadata;
+  readonly previousHash: Buffer;
+  readonly origins?: Origins | undefined;
+}
+
 /** Encodes a batch into one run of bytes that is also what the chain hash covers, so that it is hashed in one call. */
 export function encodeBatch(
   writer: ByteWriter,
-  events: readonly MachineEvent[],
-  batch: BatchMetadata,
-  previousHash: Buffer,
+  events: readonly StreamEvent[],
+  { batch, previousHash, origins = [] }: BatchFrame,
 ): { readonly events: NewEvent[]; readonly chainHash: Buffer } {
-  const shared = encodeBatchMetadata(batch);
+  const hasOrigins = origins.some((origin) => origin !== undefined);
+  const shared = encodeBatchMetadata(batch, hasOrigins);
   const last = events.length - 1;
   const starts: number[] = []; // Of id, data, metadata and end of each event.
   const hasher = new BatchHasher(writer);
@@ -110,7 +120,7 @@ export function encodeBatch(
     const dataAt = writer.lengthBytes;
     writeEventData(writer, event);
     const metadataAt = writer.lengthBytes;
-    writeMetadata(writer, shared, index, index === last ? { count: events.length, previousHash } : undefined);
+    writeMetadata(writer, shared, { index, origin: origins[index], batchEnd: index === last ? { count: events.length, previousHash } : undefined });
     starts.push(start, dataAt, metadataAt, writer.lengthBytes);
     hasher.lengths(dataAt - start - ID_BYTES, metadataAt - dataAt, writer.lengthBytes - metadataAt);
   });
@@ -132,7 +142,7 @@ export async function chainHashAt(store: EventStore, stream: string, revision: R
   if (revision === NO_STREAM) return START_HASH;
   const [last] = await store.read(stream, { direction: "backwards", from: revision, maxCount: 1, withoutPositions: true });
   if (last === undefined || last.revision !== revision) throw eventCorrupt(stream, revision, "the event is gone");
-  const { batchEnd } = decodeEvent(last).metadata;
+  const { batchEnd } = decodeMetadata(last.metadata, (why) => eventCorrupt(stream, revision, `${last.type}: ${why}`));
   if (batchEnd === undefined) throw eventCorrupt(stream, revision, "no batch ends here");
   const events: StoredEvent[] = [];
   let next = revision - batchEnd.count + 1;

@@ -4,19 +4,28 @@
  * comes first in the metadata, so that a store can keep it once.
  */
 import { assert, ByteReader, ByteWriter, RainbowError } from "../core/index.ts";
-import type { Epoch, TimeUs } from "../core/index.ts";
+import type { ChangeOrigin, Epoch, TimeUs } from "../core/index.ts";
 import { APPEND_EVENTS_MAX } from "./event-store.ts";
-import { CORRELATION_BYTES_MAX, HASH_BYTES, ID_BYTES } from "./limits.ts";
+import { CORRELATION_BYTES_MAX, HASH_BYTES, ID_BYTES, PROCESS_NAME_BYTES_MAX } from "./limits.ts";
 import type { EventMetadata } from "./schema.ts";
 
-export const METADATA_VERSION = 1;
+/** The newest. Version 1 knows no origins; a batch that has none is still written in it, so that they cost nothing where nobody knows them. */
+const METADATA_VERSION = 2;
+const VERSION_WITHOUT_ORIGINS = 1;
+const NO_PID = 0;
 const SEQUENCE_MAX = 2 ** 48 - 1;
 const U32_SPAN = 2 ** 32;
 const UUID_VERSION = 0x80; // A UUID of version 8 (RFC 9562, "custom"): 1000 in bits 48-51.
 const UUID_VARIANT = 0x80; // 10 in bits 64-65.
 
 /** What all events of a batch have in common. */
-export type BatchMetadata = Omit<EventMetadata, "index" | "batchEnd">;
+export type BatchMetadata = Omit<EventMetadata, "index" | "batchEnd" | "origin">;
+
+/** What a batch's metadata begin with, and whether each event's names its origin. */
+export interface SharedMetadata {
+  readonly bytes: Buffer;
+  readonly hasOrigins: boolean;
+}
 
 /** Writes the 16 bytes of an event's id. */
 export function writeEventId(writer: ByteWriter, epoch: number, sequence: number, index: number): void {
@@ -42,25 +51,29 @@ export function eventIdOf(epoch: number, sequence: number, index: number): Buffe
   return writer.view();
 }
 
-/** The part of the metadata that is the same for all events of a batch. */
-export function encodeBatchMetadata(batch: BatchMetadata): Buffer {
+/** The part of the metadata that is the same for all events of a batch. `hasOrigins`: at least one event of it has one. */
+export function encodeBatchMetadata(batch: BatchMetadata, hasOrigins: boolean): SharedMetadata {
   const correlation = Buffer.from(batch.correlation, "utf8");
   assert(correlation.length <= CORRELATION_BYTES_MAX, "a correlation is within its limit");
   const writer = new ByteWriter(64);
-  writer.u8(METADATA_VERSION);
+  writer.u8(hasOrigins ? METADATA_VERSION : VERSION_WITHOUT_ORIGINS);
   writer.varint(batch.agentTimeUs);
   writer.varint(batch.monotonicUs);
   writer.signed(batch.hostTimeUs - batch.agentTimeUs);
   writer.varint(batch.epoch);
   writer.varint(batch.sequence);
   writer.sized(correlation);
-  return writer.view();
+  return { bytes: writer.view(), hasOrigins };
 }
 
+/** What an event has of its own. */
+type OwnMetadata = Pick<EventMetadata, "index"> & { readonly origin: ChangeOrigin | undefined; readonly batchEnd: EventMetadata["batchEnd"] | undefined };
+
 /** Writes one event's metadata behind `shared`, which encodeBatchMetadata gave. */
-export function writeMetadata(writer: ByteWriter, shared: Buffer, index: number, batchEnd: EventMetadata["batchEnd"]): void {
-  writer.bytes(shared);
+export function writeMetadata(writer: ByteWriter, shared: SharedMetadata, { index, origin, batchEnd }: OwnMetadata): void {
+  writer.bytes(shared.bytes);
   writer.varint(index);
+  if (shared.hasOrigins) writeOrigin(writer, origin);
   if (batchEnd === undefined) return;
   assert(batchEnd.count === index + 1, "a batch ends with its last event");
   assert(batchEnd.previousHash.length === HASH_BYTES, "a chain hash has 32 bytes");
@@ -68,9 +81,22 @@ export function writeMetadata(writer: ByteWriter, shared: Buffer, index: number,
   writer.bytes(batchEnd.previousHash);
 }
 
+/** Whether an origin can be stored: pids begin at 1, and a name has its limit. */
+export function isOriginFit({ pid, name }: ChangeOrigin): boolean {
+  return Number.isSafeInteger(pid) && pid > NO_PID && Buffer.byteLength(name) <= PROCESS_NAME_BYTES_MAX;
+}
+
+function writeOrigin(writer: ByteWriter, origin: ChangeOrigin | undefined): void {
+  if (origin === undefined) return writer.varint(NO_PID);
+  assert(isOriginFit(origin), "an origin is within its limits");
+  writer.varint(origin.pid);
+  writer.text(origin.name);
+}
+
 export function encodeMetadata(metadata: EventMetadata): Buffer {
   const writer = new ByteWriter(128);
-  writeMetadata(writer, encodeBatchMetadata(metadata), metadata.index, metadata.batchEnd);
+  const { index, origin, batchEnd } = metadata;
+  writeMetadata(writer, encodeBatchMetadata(metadata, origin !== undefined), { index, origin, batchEnd });
   return writer.view();
 }
 
@@ -83,6 +109,7 @@ export function decodeMetadata(bytes: Uint8Array, fail: (why: string) => Error):
 export class MetadataReader {
   private shared: Uint8Array = new Uint8Array(0);
   private batch: BatchMetadata | undefined;
+  private hasOrigins = false;
 
   /** As decodeMetadata. */
   read(bytes: Uint8Array, fail: (why: string) => Error): EventMetadata {
@@ -90,17 +117,30 @@ export class MetadataReader {
     if (this.batch !== undefined && beginsWith(bytes, this.shared)) reader.offset = this.shared.length;
     else {
       this.batch = readBatchMetadata(reader);
+      this.hasOrigins = bytes[0] !== VERSION_WITHOUT_ORIGINS;
       this.shared = bytes.subarray(0, reader.offset);
     }
     const { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, correlation } = this.batch;
     const index = reader.varint();
-    if (reader.remaining === 0) return { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, index, correlation };
-    const count = reader.varint();
-    if (count !== index + 1) reader.reject("a batch's count differs from its last index");
-    const previousHash = reader.bytes(HASH_BYTES);
-    reader.finish();
-    return { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, index, batchEnd: { count, previousHash }, correlation };
+    const origin = this.hasOrigins ? readOrigin(reader) : undefined;
+    if (origin === undefined && reader.remaining === 0) return { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, index, correlation };
+    return { ...this.batch, index, ...(origin === undefined ? {} : { origin }), ...readBatchEnd(reader, index) };
   }
+}
+
+/** {} where the event is not its batch's last. */
+function readBatchEnd(reader: ByteReader, index: number): Pick<EventMetadata, "batchEnd"> {
+  if (reader.remaining === 0) return {};
+  const count = reader.varint();
+  if (count !== index + 1) reader.reject("a batch's count differs from its last index");
+  const previousHash = reader.bytes(HASH_BYTES);
+  reader.finish();
+  return { batchEnd: { count, previousHash } };
+}
+
+function readOrigin(reader: ByteReader): ChangeOrigin | undefined {
+  const pid = reader.varint();
+  return pid === NO_PID ? undefined : { pid, name: emptyOrText(reader, PROCESS_NAME_BYTES_MAX) };
 }
 
 /** Its length lies in its bytes: what begins with the same bytes says the same. */
@@ -114,7 +154,7 @@ function readBatchMetadata(reader: ByteReader): BatchMetadata {
   if (!Number.isSafeInteger(hostTimeUs) || hostTimeUs < 0) reader.reject("a host time out of range");
   const epoch = reader.varint() as Epoch;
   const sequence = reader.varint();
-  const correlation = reader.buffer[reader.offset] === 0 && reader.remaining > 0 ? emptyText(reader) : reader.text(CORRELATION_BYTES_MAX);
+  const correlation = emptyOrText(reader, CORRELATION_BYTES_MAX);
   return { agentTimeUs, monotonicUs, hostTimeUs, epoch, sequence, correlation };
 }
 
@@ -129,7 +169,9 @@ export function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function emptyText(reader: ByteReader): string {
+/** As text(), quicker for "". */
+function emptyOrText(reader: ByteReader, bytesMax: number): string {
+  if (reader.remaining === 0 || reader.buffer[reader.offset] !== 0) return reader.text(bytesMax);
   reader.offset++;
   return "";
 }

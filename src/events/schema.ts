@@ -1,8 +1,8 @@
 /**
- * WHAT HAPPENED: the events of the machine stream. A published event never changes; a new version gets an upcast.
+ * WHAT HAPPENED: the events of the machine stream and of the host's audit. A published event never changes; a new version gets an upcast.
  * Changes (src/core/change.ts) are the agent's facts; the rest are the host's own.
  */
-import type { ByteString, Change, ChunkNumber, Epoch, Revision, TimeUs } from "../core/index.ts";
+import type { ByteString, Change, ChangeOrigin, ChunkNumber, Epoch, Revision, TimeUs } from "../core/index.ts";
 
 /** First event of a machine's stream. `hashKey` is 32 bytes in hex: whoever can read the stream can read the files. */
 export interface MachineEnrolled {
@@ -81,6 +81,68 @@ export type HostEvent = Enrolment | HostOpened | EpochStarted | ChunksStored | S
 export type MachineEvent = Change | HostEvent;
 export type MachineEventType = MachineEvent["type"];
 
+/** Kinds of what people ask for and an audit keeps. */
+export const ACTIONS = ["read", "restore", "undelete", "snapshot", "drop", "policy", "rebase", "purge", "protect", "release", "pause", "repair"] as const;
+export type ActionKind = (typeof ACTIONS)[number];
+
+/** "started": of what takes long; its end follows. "stopped": whoever asked went away, or interrupted it. */
+export const ACTION_RESULTS = ["started", "done", "refused", "failed", "stopped"] as const;
+export type ActionResult = (typeof ACTION_RESULTS)[number];
+
+/** Somebody asked the host for something, and what came of it. */
+export interface ActionNoted {
+  readonly type: "ActionNoted";
+  /** UUID of the request: its start and its end have the same. */
+  readonly request: string;
+  readonly action: ActionKind;
+  /** The operation by its name in the table of operations. */
+  readonly operation: string;
+  /** User of the operating system who asked; -1 where that is not known. */
+  readonly uid: number;
+  /** That user's name at that time; "" where there is none. */
+  readonly user: string;
+  /** Who logged in, where the system knows (the user behind a sudo); -1 else. */
+  readonly loginUid: number;
+  /** The process that asked; 0 where that is not known. */
+  readonly pid: number;
+  readonly machine: string;
+  /** What it was about: the first few paths. */
+  readonly paths: readonly ByteString[];
+  /** The revision that was read or restored, or that it led to; -1 where there is none. */
+  readonly revision: Revision;
+  readonly result: ActionResult;
+  /** Of the closed table, where it was refused or failed; else "". */
+  readonly code: string;
+  /** For people: what was wanted, and what came of it. */
+  readonly detail: string;
+  /** When it was noted: it may have waited for the store. */
+  readonly atUs: TimeUs;
+  /** How far the machine's stream was then, and the chain hash there ("" where it had no event): the streams vouch for one another. */
+  readonly witness: { readonly revision: Revision; readonly chainHash: string };
+}
+/** Entries that could not be stored, as the store took nothing for too long. */
+export interface EntriesLost {
+  readonly type: "EntriesLost";
+  readonly count: number;
+  readonly fromUs: TimeUs;
+  readonly untilUs: TimeUs;
+  readonly why: string;
+}
+/** Entries before a revision are let go. The chain begins anew with `chainHash`, that of the batch before it. */
+export interface EntriesDropped {
+  readonly type: "EntriesDropped";
+  readonly before: Revision;
+  readonly chainHash: string;
+  readonly untilUs: TimeUs;
+}
+
+/** WHAT WAS ASKED FOR: the events of a host's audit stream. */
+export type AuditEvent = ActionNoted | EntriesLost | EntriesDropped;
+export type AuditEventType = AuditEvent["type"];
+
+/** Any event of a chained stream. */
+export type StreamEvent = MachineEvent | AuditEvent;
+
 /** Every event's metadata. A batch is one append; its last event closes it. */
 export interface EventMetadata {
   readonly agentTimeUs: TimeUs;
@@ -95,6 +157,8 @@ export interface EventMetadata {
   readonly batchEnd?: { readonly count: number; readonly previousHash: Buffer };
   /** What asked for it, for people; "" where nothing did. */
   readonly correlation: string;
+  /** The process that made this change, where the source knew it. */
+  readonly origin?: ChangeOrigin;
 }
 
 /** A decoded event with its place. */

@@ -39,8 +39,8 @@ export type {
   Sums,
   SumsOf,
 } from "./file-list/index.ts";
-export { deletionsBelow, logOfPath } from "./history/index.ts";
-export type { Deletion, HistoryOwner, Version } from "./history/index.ts";
+export { activityOf, deletionsBelow, logOfPath } from "./history/index.ts";
+export type { Activity, Deletion, FileActivity, HistoryOwner, MachineFact, Version, Wanted } from "./history/index.ts";
 export { FilesEverBelow, NeededChunks, placeOfNode } from "./purging/index.ts";
 export type { ScopeProgress } from "./purging/index.ts";
 export { normalised, resolvePath } from "./resolve-path.ts";

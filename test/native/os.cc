@@ -3,6 +3,7 @@
 // descriptor shows.
 #include <dirent.h>
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -13,6 +14,7 @@
 #include "os/files.hh"
 #include "os/listing.hh"
 #include "os/names.hh"
+#include "os/peer.hh"
 #include "os/ranges.hh"
 #include "os/small-files.hh"
 #include "os/stat.hh"
@@ -117,6 +119,25 @@ void hold_and_watch(const std::string& folder) {
   close(held);
 }
 
+void know_the_peer(const std::string& folder) {
+  int ends[2];
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  rainbow::Peer peer = {};
+  CHECK(rainbow::peer_of(ends[0], &peer) == 0);
+  CHECK(peer.pid == static_cast<uint32_t>(getpid()) && peer.uid == geteuid());
+  close(ends[0]);
+  close(ends[1]);
+  CHECK(rainbow::peer_of(ends[0], &peer) == -EBADF);
+  const std::string path = folder + "/no-socket";
+  const PathAt at(path.c_str(), path.size());
+  const int file = rainbow::open_write(at.directory(), at.path(), false, true);
+  CHECK(rainbow::peer_of(file, &peer) == -ENOTSOCK);
+  close(file);
+  const int nobody = socket(AF_UNIX, SOCK_STREAM, 0);
+  CHECK(rainbow::peer_of(nobody, &peer) == -ENOTCONN);
+  close(nobody);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -125,6 +146,7 @@ int main(int argc, char** argv) {
   list_and_read(argv[1]);
   walk_deep(argv[1]);
   hold_and_watch(argv[1]);
+  know_the_peer(argv[1]);
   CHECK(open_descriptors() == before);
   return 0;
 }

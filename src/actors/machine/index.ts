@@ -8,6 +8,7 @@ export { machineActor } from "./machine.ts";
 export type { MachineContext, MachineSignal } from "./machine.ts";
 export { closeMachine, foldEnd, openMachine } from "./open.ts";
 export type { OpenedMachine, OpenMachineOptions } from "./open.ts";
+export { ownBatch } from "./own-batch.ts";
 export { enrolmentOf, mirrorStreamOf, newestOfAll, newestRebased, noteRebased, rebasedAt, rebasedEvent, streamOf } from "./rebased.ts";
 export type { NewestRebased, RebasedState } from "./rebased.ts";
 export { evolve, INITIAL_STATE, judge, startEpoch } from "./state.ts";

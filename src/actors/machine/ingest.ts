@@ -5,8 +5,22 @@
  * way and which gives back the chunks that no event names.
  */
 import { isRainbowError, RainbowError } from "../../core/index.ts";
-import type { AgentSession, Batch, BatchAcknowledged, Change, ChunkNumber, Clock, Epoch, HostLink, NewChunk, Revision } from "../../core/index.ts";
+import type {
+  AgentSession,
+  Batch,
+  BatchAcknowledged,
+  Change,
+  ChangeOrigin,
+  ChunkNumber,
+  Clock,
+  Epoch,
+  HostLink,
+  NewChunk,
+  ReportedChange,
+  Revision,
+} from "../../core/index.ts";
 import type { ChunkStore } from "../../dig/index.ts";
+import { isOriginFit } from "../../events/index.ts";
 import type { ChainedStream, ChunksStored, MachineEvent } from "../../events/index.ts";
 import { ownBatch } from "./own-batch.ts";
 import { sameAsStored } from "./repeat.ts";
@@ -119,12 +133,13 @@ export class Ingest implements HostLink {
   private decide(batch: Batch): Promise<BatchAcknowledged> {
     const { chain, clock } = this.options;
     refuseUnknownChunks(batch);
+    refuseUnfitOrigins(batch);
     const { numbers, stored, durable } = this.storeOrRefuse(batch.chunks);
-    const events = eventsOf(batch.changes, numbers, stored);
+    const { events, origins } = eventsOf(batch.changes, numbers, stored);
     const { agentTimeUs, monotonicUs, epoch, sequence } = batch;
     this.nextSequence = sequence + 1;
     const appended = this.handOver(durable, () =>
-      chain.append(events, { agentTimeUs, monotonicUs, hostTimeUs: clock.now(), epoch, sequence, correlation: "" }),
+      chain.append(events, { agentTimeUs, monotonicUs, hostTimeUs: clock.now(), epoch, sequence, correlation: "" }, origins),
     );
     const acknowledged = appended.then(({ revision, chainHash }) => {
       this.state = { epoch, last: { epoch, sequence, revision, agentTimeUs } };
@@ -244,10 +259,33 @@ function refuseUnknownChunks(batch: Batch): void {
   }
 }
 
-/** The batch's facts as events: new chunks first, extents with the host's numbers. */
-export function eventsOf(changes: readonly Change[], numbers: readonly ChunkNumber[], stored: ChunksStored | undefined): MachineEvent[] {
+function refuseUnfitOrigins({ changes, sequence }: Batch): void {
+  for (const { origin } of changes) {
+    if (origin === undefined || isOriginFit(origin)) continue;
+    throw new RainbowError("BATCH_REFUSED", `a change names process ${origin.pid} with a name of ${origin.name.length} characters: that is out of range`, {
+      sequence,
+    });
+  }
+}
+
+interface Told {
+  readonly events: readonly MachineEvent[];
+  /** Who made each, by index; [] where nobody is known. */
+  readonly origins: readonly (ChangeOrigin | undefined)[];
+}
+
+function withoutOrigin(reported: ReportedChange): Change {
+  const { origin: _, ...change } = reported;
+  return change;
+}
+
+/** The batch's facts as events: new chunks first, extents with the host's numbers; beside them who made each. */
+export function eventsOf(changes: readonly ReportedChange[], numbers: readonly ChunkNumber[], stored: ChunksStored | undefined): Told {
   const events: MachineEvent[] = stored === undefined ? [] : [stored];
-  for (const change of changes) {
+  const origins: (ChangeOrigin | undefined)[] = stored === undefined ? [] : [undefined];
+  for (const reported of changes) {
+    const change = reported.origin === undefined ? reported : withoutOrigin(reported);
+    origins.push(reported.origin);
     if (change.type !== "ExtentsWritten") {
       events.push(change);
       continue;
@@ -255,5 +293,5 @@ export function eventsOf(changes: readonly Change[], numbers: readonly ChunkNumb
     const extents = change.extents.map(({ offset, length, chunk, chunkOffset }) => ({ offset, length, chunk: numbers[chunk]!, chunkOffset }));
     events.push({ ...change, extents });
   }
-  return events;
+  return { events, origins };
 }

@@ -1,4 +1,4 @@
-/** Whether a batch that came again has the content that is stored: compared by facts and chunk hashes, never by numbers the host gave. */
+/** Whether a batch that came again has the content that is stored: compared by facts and chunk hashes, never by numbers the host gave or by who made a change. */
 import { isDeepStrictEqual } from "node:util";
 import type { Batch, ChunkNumber } from "../../core/index.ts";
 import type { MachineEvent } from "../../events/index.ts";
@@ -7,7 +7,8 @@ import type { MachineEvent } from "../../events/index.ts";
 export function sameAsStored(batch: Batch, stored: readonly MachineEvent[], hashOf: (chunk: ChunkNumber) => Buffer): boolean {
   const facts = stored.filter((event) => event.type !== "ChunksStored");
   if (facts.length !== batch.changes.length) return false;
-  return batch.changes.every((change, i) => {
+  return batch.changes.every((reported, i) => {
+    const { origin: _, ...change } = reported;
     const fact = facts[i]!;
     if (change.type !== "ExtentsWritten") return isDeepStrictEqual(change, fact);
     if (fact.type !== "ExtentsWritten" || fact.node !== change.node || fact.extents.length !== change.extents.length) return false;

@@ -65,7 +65,7 @@ export class Keeper {
     const policy = this.policy();
     const window = projection.window();
     const trees = dig.trees.list().filter(({ revision }) => revision >= window);
-    const points = await Promise.all(trees.map(({ revision }) => this.hostTimeOf(revision)));
+    const points = await this.treeTimes();
     const { ages, jumps } = agesOf(points, this.options.clock.now(), policy.acceptedUs);
     const aged = trees.map(({ revision }, i) => ({ revision, ageUs: ages[i]! + aheadUs }));
     const snapshots = projection.snapshots().map((snapshot): AgedSnapshot => {
@@ -77,6 +77,13 @@ export class Keeper {
       return { ...snapshot, ageUs: base + aheadUs + (snapshot.revision < window ? Math.max(0, sinceTaken) : 0) };
     });
     return { policy, kept: { trees: aged, snapshots, window }, jumps };
+  }
+
+  /** Host times of the window's trees, oldest first: at least one a day while the host runs. */
+  async treeTimes(): Promise<number[]> {
+    const { projection, dig } = this.options.machine();
+    const trees = dig.trees.list().filter(({ revision }) => revision >= projection.window());
+    return await Promise.all(trees.map(({ revision }) => this.hostTimeOf(revision)));
   }
 
   /** One look. Progress goes to `context`; stopped by its signal, the next look goes on. */

@@ -1,6 +1,6 @@
 /** What the operations are answered from. */
 import type { Capture } from "../../capture/index.ts";
-import type { Clock, Disk, Os } from "../../core/index.ts";
+import type { Clock, Disk, Os, Random } from "../../core/index.ts";
 import type { Host } from "../host.ts";
 import type { Mirrors } from "../mirrors.ts";
 import type { SalvagedEvents } from "../mend-events.ts";
@@ -17,6 +17,7 @@ export interface OperationsContext {
   readonly os: Os;
   readonly disk: Disk;
   readonly clock: Clock;
+  readonly random: Random;
   readonly dataDirectory: string;
   readonly machine: string;
   readonly label: string;

@@ -66,7 +66,14 @@ async function* followFrom(
 
 function itemOf({ event, revision, metadata }: Recorded): EventItem {
   const { type, ...data } = event;
-  return { type: "event", revision, timeUs: metadata.agentTimeUs, event: type, data: readable(data) as Record<string, unknown> };
+  const { agentTimeUs, origin } = metadata;
+  const item = { type: "event", revision, timeUs: agentTimeUs, event: type, data: plainData(data) } as const;
+  return origin === undefined ? item : { ...item, origin };
+}
+
+/** An event's data as people read it. */
+export function plainData(data: object): Record<string, unknown> {
+  return readable(data) as Record<string, unknown>;
 }
 
 /** Names as text, hashes and other bytes as hex; a secret key is never shown. */

@@ -29,9 +29,9 @@ async function* versions(context: OperationsContext, { path, at, maxCount }: Par
   const { revision } = await resolveInstant(opened, at);
   let left = maxCount;
   for await (const version of logOfPath(opened.projection, owner.path, revision)) {
-    const { timeUs, sizeBytes, changes, unsettled } = version;
+    const { timeUs, sizeBytes, changes, unsettled, origins } = version;
     const purged = purgedFact(opened.projection.purges().of(version.node, version.revision));
-    yield { type: "version", revision: version.revision, timeUs, path: shownPath(owner, version.path), sizeBytes, changes, unsettled, purged };
+    yield { type: "version", revision: version.revision, timeUs, path: shownPath(owner, version.path), sizeBytes, changes, unsettled, purged, origins };
     left -= 1;
     if (left <= 0) return;
   }

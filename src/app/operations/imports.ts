@@ -1,3 +1,4 @@
 /** The types that cross the socket, gathered from the layers below. */
-export type { ByteString, GapReason, NodeKind, RootOptions } from "../../core/index.ts";
+export type { ByteString, ChangeOrigin, GapReason, NodeKind, RootOptions } from "../../core/index.ts";
+export type { ActionKind, ActionResult } from "../../events/index.ts";
 export type { LeftOut, RootStatus, ScanProgress } from "../../capture/index.ts";

@@ -1,10 +1,15 @@
 /** The table of operations over an open host: what people ask, answered from views, history and the stores. */
+export { headsIn, proofOf } from "./proving.ts";
+export type { ProofItem } from "./proving.ts";
 export { operationsOf } from "./table.ts";
 export type { OperationsContext } from "./context.ts";
 export type { ByteString, GapReason, LeftOut, NodeKind, RootOptions, RootStatus, ScanProgress } from "./imports.ts";
 export type {
   AsOf,
   AsOfItem,
+  AuditItem,
+  AuditRequest,
+  BrokenItem,
   DeletedItem,
   DiffItem,
   Entry,
@@ -28,5 +33,7 @@ export type {
   SalvagedItem,
   SnapshotEntry,
   StatusAnswer,
+  UnprovenItem,
+  VerifiedItem,
   VersionItem,
 } from "./types.ts";

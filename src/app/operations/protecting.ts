@@ -5,11 +5,12 @@ import type { Capture } from "../../capture/index.ts";
 import { displayOf, RainbowError } from "../../core/index.ts";
 import type { Revision, TimeUs } from "../../core/index.ts";
 import type { DigTreeProjection } from "../../projections/index.ts";
-import { hasOwnEvents } from "../events-choice.ts";
+import { EMBEDDED, hasOwnEvents, rememberedEvents } from "../events-choice.ts";
 import { noteRoot, readNotedRoots } from "../noted-roots.ts";
+import { shown } from "../open-events.ts";
 import type { OperationsContext } from "./context.ts";
 import type { RootStatus } from "./imports.ts";
-import { retentionNotices } from "./retention-notices.ts";
+import { auditNotices, retentionNotices } from "./notices.ts";
 import type { FlushAnswer, Operations, StatusAnswer } from "./types.ts";
 
 type Protecting = Pick<Operations, "status" | "addRoot" | "removeRoot" | "roots" | "flush" | "pause" | "resume" | "leftOut" | "why">;
@@ -116,6 +117,8 @@ async function statusOf(context: OperationsContext): Promise<StatusAnswer> {
     freeDiskBytes: context.disk.freeBytes(dataDirectory),
     quotaBytes: usage.quotaBytes,
     retentionNotices: retentionNotices(context),
+    auditNotices: auditNotices(context),
+    events: shown(rememberedEvents(dataDirectory) ?? EMBEDDED),
   };
 }
 

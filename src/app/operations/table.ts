@@ -1,6 +1,8 @@
 /** The whole table: reading operations are put together here from views; the others come from their files. */
 import type { View } from "../../projections/index.ts";
 import { largestFolders } from "../../projections/index.ts";
+import { audited } from "./audited.ts";
+import { auditing } from "./auditing.ts";
 import { caring } from "./caring.ts";
 import type { OperationsContext } from "./context.ts";
 import { history } from "./history.ts";
@@ -8,6 +10,7 @@ import { resolveInstant } from "./instants.ts";
 import { ownerOf } from "./owners.ts";
 import { placeAt } from "./places.ts";
 import type { Place, Question } from "./places.ts";
+import { proving } from "./proving.ts";
 import { protecting } from "./protecting.ts";
 import { bytesOfFile, entryOf, find, list } from "./reading.ts";
 import { restoring } from "./restoring.ts";
@@ -17,7 +20,17 @@ import type { AsOfItem, Operations } from "./types.ts";
 const SLICE_ITEMS = 256; // Others get their turn after so many.
 
 export function operationsOf(context: OperationsContext): Operations {
-  return { ...protecting(context), ...reading(context), ...history(context), ...restoring(context), ...retaining(context), ...caring(context) };
+  const table = {
+    ...protecting(context),
+    ...reading(context),
+    ...history(context),
+    ...restoring(context),
+    ...retaining(context),
+    ...caring(context),
+    ...auditing(context),
+    ...proving(context),
+  };
+  return audited(context, table);
 }
 
 type Reading = Pick<Operations, "instant" | "stat" | "list" | "find" | "read" | "largest">;

@@ -5,7 +5,7 @@
  * Long operations yield `progress` items in between; the last item of a streaming operation may be a summary. A stream ends early, without
  * an error, when its `signal` aborts (the asker went away); one that waits for something new must look at it.
  */
-import type { ByteString, GapReason, LeftOut, NodeKind, RootOptions, RootStatus, ScanProgress } from "./imports.ts";
+import type { ActionKind, ActionResult, ByteString, ChangeOrigin, GapReason, LeftOut, NodeKind, RootOptions, RootStatus, ScanProgress } from "./imports.ts";
 
 /** What a user named, parsed with the user's clock and zone. */
 export type InstantWords =
@@ -21,6 +21,8 @@ export interface AsOf {
   readonly timeUs: number;
   /** Gaps, unsettled versions, clock stretches, times after the last CaughtUp: said on stderr, and exit 3 where they touch the answer. */
   readonly warnings: readonly string[];
+  /** What people are to know beside the answer, which is whole: said on stderr. */
+  readonly notices?: readonly string[];
 }
 
 export interface Entry {
@@ -70,6 +72,8 @@ export interface VersionItem {
   readonly changes: readonly string[];
   readonly unsettled: boolean;
   readonly purged: PurgedFact | null;
+  /** The processes that wrote it, where the source knew them. */
+  readonly origins: readonly ChangeOrigin[];
 }
 export interface DiffItem {
   readonly type: "difference";
@@ -185,6 +189,74 @@ export interface EventItem {
   readonly event: string;
   /** Readable JSON of the event's data. */
   readonly data: Record<string, unknown>;
+  /** The process that made the change, where the source knew it. */
+  readonly origin?: ChangeOrigin;
+}
+/** Kinds of an audit: what people ask for (events' ACTIONS), what became of files ("write"), and facts of the machine. */
+export type AuditKind = ActionKind | "write" | "enrol" | "start" | "gap" | "audit";
+
+export interface AuditItem {
+  readonly type: "audit";
+  /** "asked": somebody asked the host for it. "recorded": the machine's stream says that it happened. */
+  readonly source: "asked" | "recorded";
+  readonly timeUs: number;
+  readonly kind: AuditKind;
+  /** The operation that was asked for. */
+  readonly operation?: string;
+  /** Of the event, in its own stream. */
+  readonly revision: number;
+  /** Who asked; undefined for what is only recorded. */
+  readonly who: { readonly uid: number; readonly user: string; readonly loginUid: number; readonly pid: number } | undefined;
+  /** The processes that wrote, where the source knew them. */
+  readonly processes: readonly ChangeOrigin[];
+  readonly paths: readonly ByteString[];
+  readonly result: ActionResult;
+  /** Of the table of errors, where it was refused or failed. */
+  readonly code: string;
+  readonly detail: string;
+  /** The revision that was read, restored, or led to. */
+  readonly asOfRevision: number | undefined;
+}
+export interface AuditRequest {
+  /** These, and what lies below them; [] for all. */
+  readonly paths: readonly ByteString[];
+  readonly sinceUs: number | undefined;
+  readonly untilUs: number | undefined;
+  /** A user's name or number, or a process's. */
+  readonly who: string | undefined;
+  /** Kinds, and "refused"; [] for all. */
+  readonly what: readonly string[];
+  /** UUID or label. */
+  readonly machine: string | undefined;
+  readonly follow: boolean;
+  readonly maxCount: number;
+}
+/** A stream whose events are all there, in order and as they were written. */
+export interface VerifiedItem {
+  readonly type: "verified";
+  readonly stream: string;
+  /** The end before its first whole batch; -1 where nothing was let go. */
+  readonly start: { readonly revision: number; readonly chainHash: string };
+  readonly revision: number;
+  /** At its end, in hex. */
+  readonly chainHash: string;
+  readonly batchCount: number;
+  readonly eventCount: number;
+  /** How many hashes that are kept elsewhere (heads, the audit, moves of the window) it was held against. */
+  readonly provenCount: number;
+}
+/** The first break of a stream; "" and -1 for a hash that no stream has. */
+export interface BrokenItem {
+  readonly type: "broken";
+  readonly stream: string;
+  readonly revision: number;
+  readonly why: string;
+}
+/** A head that nothing that is kept can prove or refute. */
+export interface UnprovenItem {
+  readonly type: "unproven";
+  readonly head: string;
+  readonly why: string;
 }
 export interface SnapshotEntry {
   readonly name: string;
@@ -236,6 +308,10 @@ export interface StatusAnswer {
   readonly quotaBytes: number;
   /** What retention asks or fails at, for people; [] while all is well. */
   readonly retentionNotices: readonly string[];
+  /** What became of entries of the audit that could not be stored; [] while all is well. */
+  readonly auditNotices: readonly string[];
+  /** Where the events are: "embedded", or the server's address without its password. */
+  readonly events: string;
 }
 
 export interface FlushAnswer {
@@ -331,6 +407,12 @@ export interface Operations {
   replay(request: { readonly verify: boolean }, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem>;
   /** Readable events from `from` on; with `follow` it goes on with new ones. */
   events(request: { readonly from: number; readonly maxCount: number; readonly follow: boolean }, signal?: AbortSignal): AsyncIterable<EventItem>;
+  /** Newest first; with `follow` the newest of before, oldest first, and then what comes. */
+  audit(request: AuditRequest, signal?: AbortSignal): AsyncIterable<AuditItem>;
+  /** Walks every chained stream; the first break of each is an item. `head`: what `heads` gave once. */
+  verify(request: { readonly head: string | undefined }, signal?: AbortSignal): AsyncIterable<ProgressItem | VerifiedItem | BrokenItem | UnprovenItem>;
+  /** The ends of all chained streams in one word, to be kept elsewhere. */
+  heads(): Promise<string>;
   /** The largest folders of a place, counting what lies below them. */
   largest(request: {
     readonly path: ByteString;

@@ -35,6 +35,8 @@ export interface Addon {
   write(fd: number, bytes: Uint8Array, offsetBytes: number): Status;
   close(fd: number): Status;
   dataRanges(fd: number, fromBytes: number, toBytes: number): number[] | Status;
+  /** [pid, uid] of who is at the other end of a local socket. */
+  peerOf(fd: number): number[] | Status;
   punchHole(fd: number, offsetBytes: number, lengthBytes: number): Status;
   makeDirectory(path: ByteString): Status;
   unlink(path: ByteString): Status;

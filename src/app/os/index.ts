@@ -6,6 +6,7 @@ export { chooseOs, openOs } from "./choice.ts";
 export type { OsChoice, OsOptions } from "./choice.ts";
 export { openContentCalls } from "./content.ts";
 export { openDisk } from "./disk.ts";
+export { openPeer } from "./peer.ts";
 export { openXxh3 } from "./xxh3.ts";
 export { openZstd } from "./zstd.ts";
 export { openZstdStreams } from "./zstd-stream.ts";

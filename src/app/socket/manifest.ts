@@ -36,5 +36,8 @@ export const OPERATIONS_MANIFEST = {
   repair: "stream",
   replay: "stream",
   events: "stream",
+  audit: "stream",
+  verify: "stream",
+  heads: "promise",
   largest: "promise",
 } as const satisfies Record<keyof Operations, Shape>;

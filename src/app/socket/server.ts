@@ -30,6 +30,8 @@ export interface ServeOptions {
   readonly hello: Omit<Hello, "protocol">;
   /** Aborted: every connection is closed and the socket's file removed. */
   readonly signal: AbortSignal;
+  /** Who connected: handed to every operation that is asked for on that line. */
+  readonly askerAt?: (socket: Socket) => unknown;
 }
 
 export interface Serving {
@@ -38,7 +40,7 @@ export interface Serving {
   close(): Promise<void>;
 }
 
-type Method = (request: unknown, signal: AbortSignal) => unknown;
+type Method = (request: unknown, signal: AbortSignal, asker: unknown) => unknown;
 export type Table = Readonly<Record<string, Method>>;
 
 /** Listens on `path` (mode 0600). A file that a dead process left there is replaced; BUSY where a live one listens. */
@@ -50,7 +52,7 @@ export async function serve(table: Table, options: ServeOptions): Promise<Servin
   const connections = new Set<Connection>();
   const hello: Hello = { protocol: PROTOCOL_VERSION, ...options.hello };
   const server = createServer((socket) => {
-    const connection = new Connection(socket, table, options.manifest, hello);
+    const connection = new Connection(socket, table, options.manifest, hello, options.askerAt?.(socket));
     connections.add(connection);
     socket.once("close", () => connections.delete(connection));
   });
@@ -106,14 +108,16 @@ class Connection {
   private readonly socket: Socket;
   private readonly table: Table;
   private readonly manifest: Manifest;
+  private readonly asker: unknown;
   private readonly running = new Map<number, Running>();
   private readonly reader = new FrameReader(REQUEST_BYTES_MAX);
   private isCorked = false;
 
-  constructor(socket: Socket, table: Table, manifest: Manifest, hello: Hello) {
+  constructor(socket: Socket, table: Table, manifest: Manifest, hello: Hello, asker: unknown) {
     this.socket = socket;
     this.table = table;
     this.manifest = manifest;
+    this.asker = asker;
     socket.on("error", () => socket.destroy()); // The client went away in the middle; "close" follows and aborts its requests.
     socket.once("close", () => this.abortAll());
     socket.on("data", (chunk: Buffer) => this.receive(chunk));
@@ -163,7 +167,7 @@ class Connection {
     if (this.running.size >= REQUESTS_MAX) return this.refuse(request, `at most ${REQUESTS_MAX} requests at once`);
     const running: Running = { abort: new AbortController(), sentBytes: 0, consumedBytes: 0, wake: undefined };
     this.running.set(request, running);
-    void this.answer(request, running, () => method.call(this.table, argument, running.abort.signal), shape === "stream");
+    void this.answer(request, running, () => method.call(this.table, argument, running.abort.signal, this.asker), shape === "stream");
   }
 
   private refuse(request: number, why: string): void {

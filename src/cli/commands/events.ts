@@ -3,6 +3,7 @@ import { EXIT, RainbowError } from "../../core/index.ts";
 import { word } from "../command.ts";
 import type { CommandFile } from "../command.ts";
 import { countOption } from "../counts.ts";
+import { originsText } from "../format/index.ts";
 import { formatMoment } from "../instants/index.ts";
 import type { Invocation } from "../invocation.ts";
 
@@ -32,7 +33,10 @@ export const command: CommandFile<Options> = {
     const operations = await (options.follow === true ? invocation.needRunning() : invocation.operations());
     for await (const item of operations.events({ from: Number(from), maxCount, follow: options.follow === true }, context.signal)) {
       await report.json(item);
-      await report.data(`r${item.revision}`.padEnd(10) + `${formatMoment(item.timeUs, context.zone)}  ${item.event.padEnd(17)} ${JSON.stringify(item.data)}`);
+      await report.data(
+        `r${item.revision}`.padEnd(10) +
+          `${formatMoment(item.timeUs, context.zone)}  ${item.event.padEnd(17)} ${JSON.stringify(item.data)}${originsText(item.origin === undefined ? [] : [item.origin])}`,
+      );
       if (options.follow === true) await report.flush();
     }
     return EXIT.ok;

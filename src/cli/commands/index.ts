@@ -56,6 +56,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "remove the content of files from all of history; names stay until they leave it",
     load: () => import("./purge.ts"),
   },
+  {
+    usage: "audit [path...]",
+    group: STORE,
+    summary: "who wrote, read, restored and changed what, and when; --verify, 'audit head': that history is whole",
+    load: () => import("./audit.ts"),
+  },
   { usage: "check", group: STORE, summary: "verify the store (--read-data: every byte of it)", load: () => import("./check.ts") },
   { usage: "repair", group: STORE, summary: "rebuild what can be rebuilt", load: () => import("./repair.ts") },
   { usage: "replay", group: STORE, summary: "rebuild the projections from the events (--verify: and compare)", load: () => import("./replay.ts") },

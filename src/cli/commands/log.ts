@@ -3,7 +3,7 @@ import { EXIT } from "../../core/index.ts";
 import { AT_OPTION, word } from "../command.ts";
 import type { CommandFile } from "../command.ts";
 import { countOption } from "../counts.ts";
-import { formatBytes, markOf, nameForPeople } from "../format/index.ts";
+import { formatBytes, markOf, nameForPeople, originsText } from "../format/index.ts";
 import { formatMoment } from "../instants/index.ts";
 import { pathAt } from "../paths.ts";
 
@@ -30,7 +30,7 @@ export const command: CommandFile<Options> = {
       const mark = markOf(version);
       await report.data(
         `r${version.revision}`.padEnd(10) +
-          `${formatMoment(version.timeUs, context.zone)}  ${formatBytes(version.sizeBytes).padStart(10)}  ${version.changes.join(", ")}${mark}${name}`,
+          `${formatMoment(version.timeUs, context.zone)}  ${formatBytes(version.sizeBytes).padStart(10)}  ${version.changes.join(", ")}${originsText(version.origins)}${mark}${name}`,
       );
     }
     if (count === 0) await report.say(`${nameForPeople(path)}: no version is known`);

@@ -36,6 +36,7 @@ function statusLines(status: StatusAnswer, { context }: Invocation): string[] {
     field("data directory", status.dataDirectory),
     field("process", `${status.pid}, version ${status.version}`),
     field("machine", `${status.label} ${status.machine}`),
+    field("events", status.events === "embedded" ? "embedded, in the data directory" : status.events),
   ];
   if (status.state === "starting") return [field("state", [status.state, ...status.reasons, ...replayText(status.replay)].join("; ")), ...identity];
   const lines = [
@@ -53,6 +54,7 @@ function statusLines(status: StatusAnswer, { context }: Invocation): string[] {
   lines.push(field("window", `every instant since ${moment(status.windowTimeUs, status.windowRevision)}`));
   lines.push(field("space", spaceText(status)));
   for (const notice of status.retentionNotices) lines.push(field("retention", notice));
+  for (const notice of status.auditNotices) lines.push(field("audit", notice));
   for (const gap of status.gaps)
     lines.push(field("gap", `since ${formatMoment(gap.sinceUs, context.zone)}: ${gap.reason}${gap.detail === "" ? "" : `, ${gap.detail}`}`));
   return lines;

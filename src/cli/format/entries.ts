@@ -1,5 +1,6 @@
 /** One entry on one line, much as ls -l has it. */
 import type { Entry } from "../../app/index.ts";
+import { byteStringOfText } from "../../core/index.ts";
 import type { NodeKind } from "../../core/index.ts";
 import { formatLocalSeconds } from "../instants/index.ts";
 import { nameForPeople } from "./names.ts";
@@ -33,4 +34,10 @@ export function entryLine(entry: Entry, zone: string, label = nameForPeople(entr
   const suffix = entry.kind === "directory" && !label.endsWith("/") ? "/" : "";
   const mark = markOf(entry);
   return `${modeText(entry.kind, entry.mode)}  ${owner.padEnd(9)} ${size.padStart(10)}  ${formatLocalSeconds(entry.mtimeSeconds, zone)}  ${label}${suffix}${target}${mark}`;
+}
+
+/** `  by postgres (4711), sh (12)`; nothing where no process is known. */
+export function originsText(origins: readonly { readonly pid: number; readonly name: string }[]): string {
+  if (origins.length === 0) return "";
+  return `  by ${origins.map(({ pid, name }) => `${nameForPeople(byteStringOfText(name))} (${pid})`).join(", ")}`;
 }

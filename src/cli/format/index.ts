@@ -1,5 +1,5 @@
 /** How answers look: names, sizes, entries and progress for people, JSON for programs. Pure but for Progress, which writes to a terminal. */
-export { entryLine, markOf, kindName, modeText } from "./entries.ts";
+export { entryLine, markOf, kindName, modeText, originsText } from "./entries.ts";
 export { jsonLine } from "./json.ts";
 export { argumentBytes, argumentOf, nameForPeople, shellWord } from "./names.ts";
 export { Progress } from "./progress.ts";

@@ -108,6 +108,11 @@ export class DigTreeProjection {
     return this.state.ignoredCount;
   }
 
+  /** How far the state of now is, and the chain hash there in hex ("" where there was no event): for who keeps it elsewhere. */
+  witness(): { readonly revision: Revision; readonly chainHash: string } {
+    return { revision: this.at, chainHash: this.at === NO_STREAM ? "" : this.chainHash().toString("hex") };
+  }
+
   /** The number that the next new chunk gets, as the events have it. */
   nextChunk(): ChunkNumber {
     return this.state.times.nextChunk as ChunkNumber;

@@ -1,7 +1,7 @@
 /** What a batch did to one node, in words for people. */
 import { displayOf } from "../../core/index.ts";
-import type { Attributes, NodeId } from "../../core/index.ts";
-import type { RecordedBatch } from "../../events/index.ts";
+import type { Attributes, ChangeOrigin, NodeId } from "../../core/index.ts";
+import type { Recorded } from "../../events/index.ts";
 import type { NodeRecord } from "../view.ts";
 
 const KIB = 1024;
@@ -26,24 +26,39 @@ export interface Described {
   readonly isReplacement: boolean;
 }
 
-/** `before` and `after`: the node's record on both sides of the batch; undefined where it was not there. */
-export function describe({ node, isReplacement }: Described, batch: RecordedBatch, before: NodeRecord | undefined, after: NodeRecord | undefined): string[] {
+/** `events`: the batch's, or those of them that tell of the node. `before` and `after`: the node's record on both sides of the batch; undefined where it was not there. */
+export function describe(
+  { node, isReplacement }: Described,
+  events: readonly Recorded[],
+  before: NodeRecord | undefined,
+  after: NodeRecord | undefined,
+): string[] {
   const said: string[] = [];
   if (isReplacement) said.push("replaced");
   else if (before === undefined && after !== undefined) said.push("created");
-  said.push(...contentChanges(node, batch, before, after));
+  said.push(...contentChanges(node, events, before, after));
   if (before !== undefined && after !== undefined) said.push(...attributeChanges(before.attributes, after.attributes), ...nameChanges(before, after));
   if (before !== undefined && before.linkTarget !== after?.linkTarget && after !== undefined) said.push(`now links to '${displayOf(after.linkTarget)}'`);
-  said.push(...entryChanges(node, batch));
+  said.push(...entryChanges(node, events));
   if (after?.unsettled === true && before?.unsettled !== true) said.push("not at rest while it was read");
   if (after === undefined) said.push("deleted");
   return said;
 }
 
-function contentChanges(node: NodeId, batch: RecordedBatch, before: NodeRecord | undefined, after: NodeRecord | undefined): string[] {
+/** The processes that made changes of a node in a batch, each once. */
+export function originsOf(node: NodeId, events: readonly Recorded[]): ChangeOrigin[] {
+  const found = new Map<string, ChangeOrigin>();
+  for (const { event, metadata } of events) {
+    const { origin } = metadata;
+    if (origin !== undefined && "node" in event && event.node === node) found.set(`${origin.pid} ${origin.name}`, origin);
+  }
+  return [...found.values()];
+}
+
+function contentChanges(node: NodeId, events: readonly Recorded[], before: NodeRecord | undefined, after: NodeRecord | undefined): string[] {
   const said: string[] = [];
   let [writtenBytes, isCloned, isSettled] = [0, false, false];
-  for (const { event } of batch.events) {
+  for (const { event } of events) {
     if (!("node" in event) || event.node !== node) continue;
     if (event.type === "ExtentsWritten") writtenBytes += event.extents.reduce((sum, extent) => sum + extent.length, 0);
     if (event.type === "FileArrived" && event.kind === "file") said.push(`arrived ${sizeText(event.sizeBytes)}`);
@@ -87,9 +102,9 @@ function nameChanges(before: NodeRecord, after: NodeRecord): string[] {
 }
 
 /** What came to a directory and what went. */
-function entryChanges(node: NodeId, batch: RecordedBatch): string[] {
+function entryChanges(node: NodeId, events: readonly Recorded[]): string[] {
   const [came, arrived, went]: [string[], string[], string[]] = [[], [], []];
-  for (const { event } of batch.events) {
+  for (const { event } of events) {
     if ((event.type === "NodeCreated" || event.type === "NodeLinked") && event.parent === node) came.push(displayOf(event.name));
     if ((event.type === "FileArrived" || event.type === "LinkArrived") && event.parent === node) arrived.push(displayOf(event.name));
     if ((event.type === "NodeUnlinked" || event.type === "FileWithdrawn") && event.parent === node) went.push(displayOf(event.name));

@@ -1,11 +1,12 @@
 /** Each version of what a path names, newest first, back through renames and through files that took the name over. */
-import type { ByteString, NodeId, NodeKind, Revision, TimeUs } from "../../core/index.ts";
+import type { ByteString, ChangeOrigin, NodeId, NodeKind, Revision, TimeUs } from "../../core/index.ts";
 import { decodeStored, nodeOfStored } from "../../events/index.ts";
-import type { MachineEvent } from "../../events/index.ts";
+import type { MachineEvent, Recorded } from "../../events/index.ts";
 import { hashesOf, mayHaveChanged } from "../dig-tree/internal.ts";
 import type { State } from "../dig-tree/internal.ts";
 import type { NodeRecord } from "../view.ts";
-import { describe } from "./describe.ts";
+import { describe, originsOf } from "./describe.ts";
+import type { Described } from "./describe.ts";
 import { eventsBackwards, intervalsOf, namesTakenOver, pathOf, replayInterval } from "./intervals.ts";
 import type { HistorySource, Interval, Moment } from "./intervals.ts";
 
@@ -22,6 +23,8 @@ export interface Version {
   readonly changes: readonly string[];
   readonly unsettled: boolean;
   readonly deleted: boolean;
+  /** The processes that made these changes, where the source knew them. */
+  readonly origins: readonly ChangeOrigin[];
 }
 
 /** What is followed: a name, and the node that had it; between two nodes of one name there is none. */
@@ -131,24 +134,18 @@ function stepBack(trail: Trail, event: MachineEvent): Trail {
 async function versionsOf(source: HistorySource, interval: Interval, found: readonly Found[]): Promise<Version[]> {
   if (found.length === 0) return [];
   const nodes = Map.groupBy(found, (each) => each.revision);
-  const before = new Map<NodeId, { readonly record: NodeRecord; readonly path: ByteString }>();
+  const before = new Map<NodeId, NonNullable<Known>>();
   const versions: Version[] = [];
-  const look = (state: State, node: NodeId): { readonly record: NodeRecord; readonly path: ByteString } | undefined => {
-    const record = state.node(node);
-    const name = record?.names.at(-1);
-    if (record === undefined || record.hidden || name === undefined) return undefined;
-    return { record, path: (pathOf(state, name.parent, name.name) ?? name.name) as ByteString };
-  };
   const onBefore = (state: State, { revision }: Moment): void => {
     before.clear();
     for (const { node } of nodes.get(revision)!) {
-      const known = look(state, node);
+      const known = knownOf(state, node);
       if (known !== undefined) before.set(node, known);
     }
   };
   const onAfter = (state: State, moment: Moment): void => {
     for (const each of nodes.get(moment.revision)!.toReversed()) {
-      const version = versionOf(each, moment, before.get(each.node), look(state, each.node));
+      const version = versionOf(each, { ...moment, events: moment.batch.events }, before.get(each.node), knownOf(state, each.node));
       if (version !== undefined) versions.push(version);
     }
   };
@@ -156,22 +153,34 @@ async function versionsOf(source: HistorySource, interval: Interval, found: read
   return versions.toReversed();
 }
 
-type Known = { readonly record: NodeRecord; readonly path: ByteString } | undefined;
+export type Known = { readonly record: NodeRecord; readonly path: ByteString } | undefined;
+
+/** A node as an answer may show it; undefined where it is not there, or a first pass over it is under way. */
+export function knownOf(state: State, node: NodeId): Known {
+  const record = state.node(node);
+  const name = record?.names.at(-1);
+  if (record === undefined || record.hidden || name === undefined) return undefined;
+  return { record, path: (pathOf(state, name.parent, name.name) ?? name.name) as ByteString };
+}
+
+/** What an instant did to nodes: `events` are those of the batch, or of them those that tell of the node asked for. */
+export interface Told extends Pick<Moment, "revision" | "timeUs"> {
+  readonly events: readonly Recorded[];
+}
 
 /** undefined where nothing of it can be seen: a pass is under way, or it came and went within the batch. */
-function versionOf({ node, isReplacement }: Found, { batch, revision, timeUs }: Moment, before: Known, after: Known): Version | undefined {
+export function versionOf({ node, isReplacement }: Described, { events, revision, timeUs }: Told, before: Known, after: Known): Version | undefined {
   const known = after ?? before;
   if (known === undefined) return undefined;
   const isStill = before !== undefined && after !== undefined && before.record === after.record && after.record.kind !== "directory";
-  if (isStill && !hasWritten(node, batch)) return undefined;
+  if (isStill && !hasWritten(node, events)) return undefined;
   const { kind, sizeBytes, unsettled } = known.record;
-  const changes = describe({ node, isReplacement }, batch, before?.record, after?.record);
+  const changes = describe({ node, isReplacement }, events, before?.record, after?.record);
   if (changes.length === 0) return undefined;
-  return { revision, timeUs, node, path: known.path, kind, sizeBytes, changes, unsettled, deleted: after === undefined };
+  const origins = originsOf(node, events);
+  return { revision, timeUs, node, path: known.path, kind, sizeBytes, changes, unsettled, deleted: after === undefined, origins };
 }
 
-function hasWritten(node: NodeId, batch: Moment["batch"]): boolean {
-  return batch.events.some(
-    ({ event }) => (event.type === "ExtentsWritten" || event.type === "RangeZeroed" || event.type === "RangeCloned") && event.node === node,
-  );
+function hasWritten(node: NodeId, events: readonly Recorded[]): boolean {
+  return events.some(({ event }) => (event.type === "ExtentsWritten" || event.type === "RangeZeroed" || event.type === "RangeCloned") && event.node === node);
 }

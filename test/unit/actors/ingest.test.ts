@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Ingest, INITIAL_STATE } from "../../../src/actors/machine/index.ts";
-import type { Batch, Change, ChunkNumber, Clock, Epoch, NewChunk, NodeId, Revision, TimeUs } from "../../../src/core/index.ts";
+import type { Batch, Change, ChunkNumber, Clock, Epoch, NewChunk, NodeId, ReportedChange, Revision, TimeUs } from "../../../src/core/index.ts";
 import { ENCODING, RainbowError } from "../../../src/core/index.ts";
 import type { ChunkStore } from "../../../src/dig/index.ts";
 import { ChainedStream, decodeEvent, MemoryEventStore } from "../../../src/events/index.ts";
@@ -42,7 +42,7 @@ const written = (n: number, chunk: number): Change => ({
   node: node(n),
   extents: [{ offset: 0, length: 4, chunk: chunk as ChunkNumber, chunkOffset: 0 }],
 });
-const batch = (epoch: number, sequence: number, changes: Change[], chunks: NewChunk[] = []): Batch => ({
+const batch = (epoch: number, sequence: number, changes: ReportedChange[], chunks: NewChunk[] = []): Batch => ({
   epoch: epoch as Epoch,
   sequence,
   agentTimeUs: 7 as TimeUs,
@@ -130,6 +130,28 @@ test("a batch sent again is answered as before and not stored", async () => {
   const countBefore = (await events()).length;
   assert.equal(await ingest.send(again), first);
   assert.is((await events()).length, countBefore);
+});
+
+test("the process that made a change goes with its event, and one out of range is refused with its batch", async () => {
+  const { ingest, store } = await world();
+  await ingest.openSession();
+  const origin = { pid: 4711, name: "postgres" };
+  const sent = batch(1, 1, [{ ...written(1, 0), origin }, written(2, 0)], [chunkOf(1)]);
+  const first = await ingest.send(sent);
+  assert.equal(await ingest.send(sent), first, "and sent again it is the same batch");
+  const stored = (await store.read(STREAM, { maxCount: 99 })).map((event) => decodeEvent(event)).filter(({ event }) => event.type === "ExtentsWritten");
+  assert.equal(
+    stored.map(({ event, metadata }) => ["origin" in event, metadata.origin]),
+    [
+      [false, origin],
+      [false, undefined],
+    ],
+  );
+  for (const unfit of [
+    { pid: 0, name: "init" },
+    { pid: 1, name: "é".repeat(128) },
+  ])
+    assert.is(await refusal(ingest.send(batch(1, 2, [{ ...written(1, 0), origin: unfit }], [chunkOf(3)]))), "BATCH_REFUSED");
 });
 
 test("the same sequence with other content is refused", async () => {

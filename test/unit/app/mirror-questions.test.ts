@@ -3,6 +3,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { Trail } from "../../../src/actors/audit/index.ts";
 import { Mirrors } from "../../../src/app/mirrors.ts";
 import { openTarget } from "../../../src/app/open-target.ts";
 import type { OperationsContext } from "../../../src/app/operations/context.ts";
@@ -15,7 +16,7 @@ import { byteStringOfText, isRainbowError } from "../../../src/core/index.ts";
 import type { ByteString, Revision } from "../../../src/core/index.ts";
 import { openDig } from "../../../src/dig/index.ts";
 import { openLmdbControl } from "../../../src/dig/lmdb/index.ts";
-import { MemoryEventStore } from "../../../src/events/index.ts";
+import { MemoryEventStore, NO_STREAM } from "../../../src/events/index.ts";
 import type { MirrorFact } from "../../../src/projections/index.ts";
 import { openDigests } from "../../../src/rsync/index.ts";
 import { temporaryDirectory } from "../../support/temp.ts";
@@ -61,8 +62,19 @@ class World {
       openObjects: ({ target }) => openTarget(target, { os, random }),
       content: { digests: async () => digests, owner: { uid: process.getuid!(), gid: process.getgid!() } },
     });
-    const host = { opened: () => assert.unreachable("the machine is not asked"), eventStore: store };
-    this.operations = operationsOf({ host, mirrors: this.mirrors, os, disk: openDisk(os), clock, capture: undefined } as unknown as OperationsContext);
+    const trail = new Trail({ store: () => store, stream: "host-audit-test", clock });
+    const witness = { revision: NO_STREAM, chainHash: "" };
+    const host = { opened: () => assert.unreachable("the machine is not asked"), eventStore: store, trail, witness: () => witness };
+    this.operations = operationsOf({
+      host,
+      mirrors: this.mirrors,
+      os,
+      disk: openDisk(os),
+      clock,
+      random,
+      machine: "m",
+      capture: undefined,
+    } as unknown as OperationsContext);
   }
 
   /** Stores a file as a sync does, and gives the fact that tells of it. */

@@ -53,6 +53,35 @@ test("records are written as version 1 has them, and read back", () => {
   }
 });
 
+test("a record names the process that made the change where the source knows it", () => {
+  const record: SourceRecord = { ...renamed, origin: { pid: 4711, name: "postgrés" } };
+  const hex =
+    "580000000205020005040302010000000700000000000000080000000100000" +
+    "02a000000000000002b000000000000000000000000000000000000000200010061ff62" +
+    "6712000009706f737467" +
+    "72c3a9730000000000000000";
+  assert.is(
+    encodeRecord(record)
+      .toString("hex")
+      .replace(/(00)+$/, ""),
+    hex.replace(/(00)+$/, ""),
+  );
+  assert.equal(decodeRecord(encodeRecord(record)).record, record);
+  const both: SourceRecord = { ...written, origin: { pid: 1, name: "" } };
+  assert.equal(decodeRecord(encodeRecord(both)).record, both);
+  const bytes = encodeRecord(record);
+  for (const [at, value] of [
+    [4, 1],
+    [67, 0],
+    [71, 200],
+  ] as const) {
+    const spoilt = Buffer.from(bytes);
+    spoilt[at] = value;
+    if (at === 67) spoilt.fill(0, 67, 71);
+    assert.throws(() => decodeRecord(spoilt), /cannot be read/, `byte ${at}`);
+  }
+});
+
 test("a write without its data says so and is read back without", () => {
   const record: SourceRecord = { ...written, dataBytes: 5_000_000, data: undefined };
   const bytes = encodeRecord(record);
@@ -91,7 +120,8 @@ test("anything that the table does not allow is refused", () => {
   for (const [at, value] of [
     [0, 0x40],
     [0, 0x49],
-    [4, 2],
+    [4, 0],
+    [4, 3],
     [5, 0],
     [5, 9],
     [6, 2],

@@ -87,6 +87,8 @@ export function statusAnswer(more: Partial<StatusAnswer> = {}): StatusAnswer {
     freeDiskBytes: 2 ** 33,
     quotaBytes: 0,
     retentionNotices: [],
+    auditNotices: [],
+    events: "embedded",
     ...more,
   };
 }
@@ -148,6 +150,10 @@ function machineOf(fake: Fake): Machine {
     async *copyEvents() {
       yield* [];
     },
+    async *verifyEvents() {
+      yield* [];
+    },
+    storedHeads: async () => "",
     serve: async () => ({ close: async () => undefined }),
     installService: () => {
       throw new Error("no service in this test");

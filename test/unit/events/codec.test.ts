@@ -5,14 +5,14 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isRainbowError } from "../../../src/core/index.ts";
 import type { ChunkNumber, Epoch, NodeId, Position, Revision } from "../../../src/core/index.ts";
-import { decodeEvent, encodeEvent, eventIdOf } from "../../../src/events/index.ts";
-import type { MachineEvent, NewEvent, StoredEvent } from "../../../src/events/index.ts";
+import { decodeAudit, decodeEvent, encodeEvent, eventIdOf } from "../../../src/events/index.ts";
+import type { EventMetadata, MachineEvent, NewEvent, StoredEvent } from "../../../src/events/index.ts";
 import { READERS } from "../../../src/events/codec-binary.ts";
 import { decodeJson } from "../../../src/events/codec-json.ts";
 import { decodeEvents, decodeHead } from "../../../src/events/lmdb/row.ts";
 import { decodeStore, decodeStream, STORE_KEY, streamKey } from "../../../src/events/lmdb/keys.ts";
-import { currentVectors } from "../../vectors/events/generate.ts";
-import { METADATA_SAMPLES, SAMPLES, UPCAST_SAMPLES } from "../../vectors/events/samples.ts";
+import { currentVectors, thirdVectors } from "../../vectors/events/generate.ts";
+import { AUDIT_SAMPLES, METADATA_SAMPLES, ORIGIN_SAMPLES, SAMPLES, UPCAST_SAMPLES } from "../../vectors/events/samples.ts";
 
 const test = suite("codec of events");
 const V1 = JSON.parse(readFileSync(new URL("../../vectors/events/v1.json", import.meta.url), "utf8")) as {
@@ -23,6 +23,11 @@ const V1 = JSON.parse(readFileSync(new URL("../../vectors/events/v1.json", impor
   store: string;
 };
 const V2 = JSON.parse(readFileSync(new URL("../../vectors/events/v2.json", import.meta.url), "utf8")) as { type: string; data: string }[];
+const V3 = JSON.parse(readFileSync(new URL("../../vectors/events/v3.json", import.meta.url), "utf8")) as {
+  metadata: string[];
+  batch: string[];
+  audit: { type: string; data: string }[];
+};
 const METADATA = METADATA_SAMPLES[0]!;
 const stored = (event: NewEvent): StoredEvent => ({ ...event, stream: "machine-a", revision: 12 as Revision, position: 13 as Position });
 const codeOf = (run: () => unknown): string => {
@@ -77,6 +82,40 @@ test("the released bytes of version 1 still read", () => {
   assert.is(decodeStream(STORE_KEY, Buffer.from(V1.stream, "hex")), undefined, "a record under another key is refused");
 });
 
+test("we still write the released metadata of version 2 and the audit's events, and read them", () => {
+  assert.equal(thirdVectors(), V3);
+  const encoded = encodeEvent(SAMPLES[0]!, METADATA);
+  const metadataOf = (hex: string): EventMetadata => decodeEvent(stored({ ...encoded, metadata: Buffer.from(hex, "hex") })).metadata;
+  assert.equal(V3.metadata.map(metadataOf), ORIGIN_SAMPLES);
+  V3.audit.forEach(({ type, data }, i) => assert.equal(decodeAudit(stored({ ...encoded, type, data: Buffer.from(data, "hex") })).event, AUDIT_SAMPLES[i]));
+});
+
+test("of a batch in which one change names its process, the others say that they know none", () => {
+  const encoded = encodeEvent(SAMPLES[0]!, METADATA);
+  const read = V3.batch.map((hex) => decodeEvent(stored({ ...encoded, metadata: Buffer.from(hex, "hex") })).metadata);
+  assert.equal(
+    read.map(({ index, origin }) => [index, origin]),
+    [
+      [0, undefined],
+      [1, { pid: 4711, name: "postgres" }],
+      [2, undefined],
+    ],
+  );
+  assert.is(read[2]?.batchEnd?.count, 3);
+});
+
+test("an audit's events are none of a machine's stream, nor the other way round", () => {
+  const code = (read: (event: StoredEvent) => unknown, event: NewEvent): string => codeOf(() => read(stored(event)));
+  for (const event of AUDIT_SAMPLES) {
+    const encoded = encodeEvent(event, METADATA);
+    assert.equal(decodeAudit(stored(encoded)), { event, revision: 12 as Revision, metadata: METADATA });
+    assert.is(code(decodeEvent, encoded), "NEWER_FORMAT");
+    for (let length = 0; length < encoded.data.length; length++)
+      assert.is(code(decodeAudit, { ...encoded, data: encoded.data.subarray(0, length) }), "EVENT_CORRUPT");
+  }
+  assert.is(code(decodeAudit, encodeEvent({ type: "HostOpened", version: "1" }, METADATA)), "NEWER_FORMAT");
+});
+
 test("ids are made from epoch, sequence and index alone and differ in each", () => {
   const ids = [eventIdOf(1, 1, 0), eventIdOf(1, 1, 1), eventIdOf(1, 2, 0), eventIdOf(2, 1, 0), eventIdOf(1, 1 + 2 ** 32, 0), eventIdOf(0, 1, 0)].map((id) =>
     id.toString("hex"),
@@ -102,7 +141,7 @@ test("a newer version and an unknown type are NEWER_FORMAT, never a guess", () =
     "NEWER_FORMAT",
   );
   const metadata = Buffer.from(encoded.metadata);
-  metadata[0] = 2;
+  metadata[0] = 3;
   assert.is(
     codeOf(() => decodeEvent(stored({ ...encoded, metadata }))),
     "NEWER_FORMAT",
@@ -149,7 +188,7 @@ test("random bytes and random flips give an event or a named error, never anothe
     fc.property(fc.constantFrom(...types), fc.uint8Array({ maxLength: 60 }), (type, bytes) => {
       const encoded = encodeEvent(SAMPLES[0]!, METADATA);
       assert.ok(known.includes(codeOf(() => decodeEvent(stored({ ...encoded, type, data: Buffer.from([1, ...bytes]) })))));
-      assert.ok(known.includes(codeOf(() => decodeEvent(stored({ ...encoded, metadata: Buffer.from([1, ...bytes]) })))));
+      for (const version of [1, 2]) assert.ok(known.includes(codeOf(() => decodeEvent(stored({ ...encoded, metadata: Buffer.from([version, ...bytes]) })))));
     }),
     { numRuns: 3000 },
   );

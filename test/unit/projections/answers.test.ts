@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import { isRainbowError, MACHINE_NODE, nodeIdOf } from "../../../src/core/index.ts";
 import type { Attributes, ByteString, Change, Epoch, GapReason, NodeId, NodeKind, Revision, TimeUs } from "../../../src/core/index.ts";
 import {
+  activityOf,
   deletionsBelow,
   diffTrees,
   DigTreeProjection,
@@ -369,6 +370,49 @@ test("the chunks that events and trees name are found, and those that were only 
   const { named: chunks, stored } = await namedChunks(inner.store, STREAM, inner.dig.trees);
   assert.equal([[...chunks], [...stored]], [[1], [1, 2]]);
   await inner.close();
+});
+
+test("activity tells of all files below a folder and of the machine's facts, newest first, whatever fits into memory at once", async () => {
+  const machine = await Machine.make();
+  await machine.batch(created(SUB, DATA, "sub", "directory"), created(A, SUB, "a"), created(B, DATA, "b"));
+  await machine.write(A, Buffer.from("content"));
+  await machine.inner.appendOwn([{ type: "PolicySet", policy: {} }]);
+  await machine.batch(renamed(A, SUB, "a", SUB, "c"), unlinked(B, DATA, "b"));
+  const many = Array.from({ length: 300 }, (_, i) => i);
+  for (const i of many) await machine.batch(...Array.from({ length: 50 }, (__, k) => created(id(1000 + i * 50 + k), SUB, `n${i}-${k}`)));
+  await machine.inner.projection.buildTree();
+  await machine.batch(unlinked(A, SUB, "c"));
+  const { projection } = machine.inner;
+  const { head } = await projection.span();
+  const told = async (isWanted: ((path: ByteString) => boolean) | undefined, after = -1): Promise<string[]> => {
+    const source = await projection.historySource(head);
+    try {
+      const wanted = { after: after as Revision, facts: new Set(["PolicySet", "EpochStarted"] as const), ...(isWanted === undefined ? {} : { isWanted }) };
+      const items = await collected(activityOf(source, wanted));
+      return items.flatMap((item) => (item.type === "file" ? [`${item.path} ${item.changes.join(", ")}`] : item.type === "fact" ? [item.event.type] : []));
+    } finally {
+      source.hold.release();
+    }
+  };
+  const below = await told((path) => path.startsWith("/data/sub"));
+  assert.is(below.length, 1 + 15_000 + 6, "more than is held at once, and each once");
+  assert.is(new Set(below).size, below.length);
+  assert.equal([below[0], below[1], below[15_000]], ["/data/sub/c deleted", "/data/sub/n299-49 created", "/data/sub/n0-0 created"]);
+  assert.equal(below.slice(-6), [
+    "/data/sub/c renamed from 'a'",
+    "PolicySet",
+    "/data/sub/a written 7 bytes, grown from 0 bytes to 7 bytes",
+    "/data/sub/a created",
+    "/data/sub created",
+    "EpochStarted",
+  ]);
+  const atTop = await told((path) => path === "/data/b");
+  assert.equal(
+    atTop.filter((text) => text.startsWith("/")),
+    ["/data/b deleted", "/data/b created"],
+  );
+  assert.equal(await told(undefined), ["PolicySet", "EpochStarted"], "facts alone are found without the files");
+  assert.equal(await told((path) => path.startsWith("/data"), head - 1), ["/data/sub/c deleted"]);
 });
 
 test.run();

@@ -6,7 +6,7 @@ import { encodeEvent, eventIdOf } from "../../../src/events/index.ts";
 import { encodeBody, encodeRow } from "../../../src/events/lmdb/row.ts";
 import { encodeStore, encodeStream } from "../../../src/events/lmdb/keys.ts";
 import { encodeBatch } from "../../../src/events/machine-stream.ts";
-import { METADATA_SAMPLES, SAMPLES, UPCAST_SAMPLES } from "./samples.ts";
+import { AUDIT_SAMPLES, METADATA_SAMPLES, ORIGIN_SAMPLES, SAMPLES, UPCAST_SAMPLES } from "./samples.ts";
 
 export const PREVIOUS_HASH: Buffer = Buffer.alloc(32, 0x11);
 
@@ -14,7 +14,7 @@ export const PREVIOUS_HASH: Buffer = Buffer.alloc(32, 0x11);
 export function currentVectors(): unknown {
   const [metadata] = METADATA_SAMPLES;
   if (metadata === undefined) throw new Error("there are samples");
-  const batch = encodeBatch(new ByteWriter(), SAMPLES.slice(0, 3), metadata, PREVIOUS_HASH);
+  const batch = encodeBatch(new ByteWriter(), SAMPLES.slice(0, 3), { batch: metadata, previousHash: PREVIOUS_HASH });
   const body = encodeBody(batch.events);
   return {
     events: SAMPLES.map((event) => ({ type: event.type, data: Buffer.from(encodeEvent(event, metadata).data).toString("hex") })),
@@ -27,6 +27,18 @@ export function currentVectors(): unknown {
   };
 }
 
+/** What came after v2.json was released: metadata of version 2, and the events of an audit. */
+export function thirdVectors(): unknown {
+  const metadata = METADATA_SAMPLES[0]!;
+  const origins = [undefined, ORIGIN_SAMPLES[0]!.origin, undefined];
+  const batch = encodeBatch(new ByteWriter(), SAMPLES.slice(0, 3), { batch: metadata, previousHash: PREVIOUS_HASH, origins });
+  return {
+    metadata: ORIGIN_SAMPLES.map((each) => Buffer.from(encodeEvent(SAMPLES[0]!, each).metadata).toString("hex")),
+    batch: batch.events.map((event) => Buffer.from(event.metadata).toString("hex")),
+    chainHash: batch.chainHash.toString("hex"),
+    audit: AUDIT_SAMPLES.map((event) => ({ type: event.type, data: Buffer.from(encodeEvent(event, metadata).data).toString("hex") })),
+  };
+}
 
 /** The samples of which a second version is written. */
 export function secondVersions(): unknown {
@@ -36,4 +48,4 @@ export function secondVersions(): unknown {
   }));
 }
 
-if (process.argv[1] === import.meta.filename) writeFileSync(new URL("v2.json", import.meta.url), `${JSON.stringify(secondVersions(), undefined, 1)}\n`);
+if (process.argv[1] === import.meta.filename) writeFileSync(new URL("v3.json", import.meta.url), `${JSON.stringify(thirdVectors(), undefined, 1)}\n`);

@@ -1,7 +1,7 @@
 /** One or more events of every type, with fixed values: what the golden vectors are made of. Never change one: add another. */
 import type { Attributes, ByteString, ChunkNumber, Epoch, NodeId, Revision, TimeUs } from "../../../src/core/index.ts";
 import { nodeIdOf } from "../../../src/core/index.ts";
-import type { EventMetadata, MachineEvent } from "../../../src/events/index.ts";
+import type { AuditEvent, EventMetadata, MachineEvent } from "../../../src/events/index.ts";
 
 const node = (counter: number, epoch = 3): NodeId => nodeIdOf(epoch as Epoch, counter);
 const bytes = (value: string): ByteString => value as ByteString;
@@ -169,4 +169,34 @@ export const METADATA_SAMPLES: readonly EventMetadata[] = [
   { ...shared, hostTimeUs: us(NOON + 1234), index: 0, correlation: "" },
   { ...shared, hostTimeUs: us(NOON - 5_000_000), index: 300, correlation: "snapshot by 日本", batchEnd: { count: 301, previousHash: Buffer.alloc(32, 0xcd) } },
   { agentTimeUs: us(0), monotonicUs: 0, hostTimeUs: us(0), epoch: 0 as Epoch, sequence: 2 ** 48 - 1, index: 0, correlation: "", batchEnd: { count: 1, previousHash: Buffer.alloc(32) } },
+];
+
+/** Metadata of version 2: of events whose source knew who made the change, and of one of the same batch that nobody is known of. */
+export const ORIGIN_SAMPLES: readonly EventMetadata[] = [
+  { ...METADATA_SAMPLES[0]!, origin: { pid: 4711, name: "postgres" } },
+  { ...METADATA_SAMPLES[1]!, origin: { pid: 2 ** 32 + 1, name: "日本" } },
+  { ...METADATA_SAMPLES[0]!, origin: { pid: 1, name: "" } },
+];
+
+export const AUDIT_SAMPLES: readonly AuditEvent[] = [
+  {
+    type: "ActionNoted",
+    request: "00000000-0000-4000-8000-000000000003",
+    action: "restore",
+    operation: "restore",
+    uid: 0,
+    user: "root",
+    loginUid: 1000,
+    pid: 4711,
+    machine: "00000000-0000-4000-8000-000000000001",
+    paths: [bytes("/home/\xe9\xff")],
+    revision: 4821 as Revision,
+    result: "failed",
+    code: "DISK_FULL",
+    detail: "to '/tmp/x': no space is left",
+    atUs: us(NOON),
+    witness: { revision: 4900 as Revision, chainHash: "cd".repeat(32) },
+  },
+  { type: "EntriesLost", count: 3, fromUs: us(NOON), untilUs: us(NOON + 7), why: "no space is left" },
+  { type: "EntriesDropped", before: 17 as Revision, chainHash: "ab".repeat(32), untilUs: us(NOON) },
 ];

@@ -1,4 +1,4 @@
-/** What retention has to say in the status. */
+/** What retention and the audit have to say in the status. */
 import type { OperationsContext } from "./context.ts";
 
 /** What retention asks of people, or fails at. */
@@ -15,4 +15,13 @@ export function retentionNotices({ host }: OperationsContext): string[] {
       ? []
       : [`the last look at what may go failed: ${state.failure instanceof Error ? state.failure.message : "no reason was given"}`];
   return [...jumps, ...full, ...failure];
+}
+
+/** Entries of the audit that wait, or had to be given up. */
+export function auditNotices({ host }: OperationsContext): string[] {
+  const { waitingCount, lostCount, failure } = host.trail.state;
+  if (failure === undefined && lostCount === 0) return [];
+  const why = failure instanceof Error ? failure.message : "the store took too long";
+  const lost = lostCount === 0 ? "" : `; ${lostCount} more had to be given up, which will be said in it`;
+  return [`${waitingCount} entries could not be stored yet (${why})${lost}`];
 }
