@@ -32,6 +32,8 @@ export class MemoryMirrorFiles implements MirrorFiles {
   readonly facts: MirrorFact[] = [];
   /** So many calls of `record` fail from here on. */
   failures = 0;
+  /** Called before anything is recorded: may throw. */
+  onRecord: () => void = () => undefined;
   readonly deletions = new MemoryDeletions();
   readonly sums = new MemorySums();
   readonly lateAttributes = new MemoryLateAttributes();
@@ -44,6 +46,7 @@ export class MemoryMirrorFiles implements MirrorFiles {
 
   async record(facts: readonly MirrorFact[]): Promise<Revision> {
     await new Promise((resolve) => setImmediate(resolve));
+    this.onRecord();
     if (this.failures > 0) {
       this.failures -= 1;
       throw new RainbowError("STORE_UNREACHABLE", "the event store is away");

@@ -41,8 +41,8 @@ export class MirrorRig {
   readonly upstream: string;
   readonly target: string;
   readonly daemon: RsyncDaemon;
-  readonly store: ObjectStore;
-  readonly files: MirrorFiles;
+  store: ObjectStore;
+  files: MirrorFiles;
   dial: Dial;
   /** As a process that starts anew has it. */
   memory: SyncMemory = { seed: 77, refusesSeed: false, hasTidied: false };
@@ -70,6 +70,17 @@ export class MirrorRig {
     if (options.isOpen === true) chmodSync(root, 0o755);
     const daemon = await startRsyncDaemon({ tree: { path: upstream, ...options.settings } });
     return new MirrorRig(upstream, target, daemon, options);
+  }
+
+  /** Another store and file list from here on. */
+  use(store: ObjectStore, files: MirrorFiles): void {
+    this.store = store;
+    this.files = files;
+  }
+
+  /** As a process that starts anew. */
+  forget(): void {
+    this.memory = { seed: 77, refusesSeed: false, hasTidied: false };
   }
 
   skipTime(ms: number): void {

@@ -22,18 +22,25 @@ export class StoredMirror {
   /** What stopped the appender, if anything did. */
   failure: unknown;
 
-  private constructor(store: EventStore, clock: Clock) {
+  private constructor(store: EventStore, clock: Clock, directory: string) {
     this.store = store;
     this.clock = clock;
-    this.directory = temporaryDirectory("mirror");
+    this.directory = directory;
   }
 
   static async make({
     store = new MemoryEventStore(),
     clock = systemClock(),
   }: { readonly store?: EventStore; readonly clock?: Clock } = {}): Promise<StoredMirror> {
-    const mirror = new StoredMirror(store, clock);
+    const mirror = new StoredMirror(store, clock, temporaryDirectory("mirror"));
     await mirror.open(DEFINITION);
+    return mirror;
+  }
+
+  /** One that outlives the process: made where `isNew`. */
+  static async at(directory: string, store: EventStore, isNew: boolean): Promise<StoredMirror> {
+    const mirror = new StoredMirror(store, systemClock(), directory);
+    await mirror.open(isNew ? DEFINITION : undefined);
     return mirror;
   }
 

@@ -7,7 +7,7 @@ import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsy
 import type { Depot, PlaceHolder, SumsToRemember, Work } from "./depot.ts";
 import type { DirectoryCare, OpenDirectory } from "./directory-care.ts";
 import { arrivedFact, attributesFact, metadataOf } from "./facts.ts";
-import { Incoming } from "./incoming.ts";
+import { Incoming, Slabs } from "./incoming.ts";
 import type { Arrival, Source } from "./incoming.ts";
 import { areGood, basisOf, shortStrongBytes } from "./kept-sums.ts";
 import { LinkGroups } from "./link-groups.ts";
@@ -65,6 +65,7 @@ export class Fetching {
   private readonly care: DirectoryCare;
   private readonly expected = new Map<number, Expected>();
   private readonly groups = new LinkGroups<Follower>();
+  private readonly slabs = new Slabs();
   private readonly staged: Staged[] = [];
   private stagedBytes = 0;
   private newBytes = 0;
@@ -205,7 +206,10 @@ export class Fetching {
     const { store, digests } = this.parts;
     const source = attempt === 1 ? expected.source : undefined;
     const supply = (bytes: Buffer): void => this.session.supply(bytes);
-    this.current = { expected, incoming: new Incoming({ store, entry: expected.entry, source, agreement: this.agreement!, digests, supply }) };
+    this.current = {
+      expected,
+      incoming: new Incoming({ store, entry: expected.entry, source, agreement: this.agreement!, digests, slabs: this.slabs, supply }),
+    };
   }
 
   private end(event: FileEnd): void | Promise<void> {

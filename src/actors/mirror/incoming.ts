@@ -36,6 +36,25 @@ const SUMS_BYTES_MIN = 128 << 10; // Smaller files are fetched whole: their sums
 const RUN_BYTES_MAX = 64 << 20; // One copy inside the store; a break costs no more than that.
 const WINDOW_BYTES = 4 << 20; // Read at once where copied bytes are verified.
 
+const SLAB_BYTES = 1 << 20;
+const SLAB_PART_BYTES_MAX = 64 << 10;
+
+/** Memory for the contents of small files, many to a piece: a buffer for each would keep the collector busy. A piece goes when all of them have. */
+export class Slabs {
+  private slab = Buffer.alloc(0);
+  private fillBytes = 0;
+
+  take(byteCount: number): Buffer {
+    if (byteCount > SLAB_PART_BYTES_MAX) return Buffer.allocUnsafeSlow(byteCount);
+    if (this.fillBytes + byteCount > this.slab.length) {
+      this.slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.fillBytes = 0;
+    }
+    this.fillBytes += byteCount;
+    return this.slab.subarray(this.fillBytes - byteCount, this.fillBytes);
+  }
+}
+
 interface CopyRun {
   readonly offsetBytes: number;
   lengthBytes: number;
@@ -61,6 +80,7 @@ export class Incoming {
     readonly source: Source | undefined;
     readonly agreement: Agreement;
     readonly digests: Digests;
+    readonly slabs: Slabs;
     /** Hands the bytes of a copied block to the session. */
     readonly supply: (bytes: Buffer) => void;
   }) {
@@ -73,7 +93,7 @@ export class Incoming {
     const keepsSums = agreement.seed !== 0 && (source !== undefined || entry.sizeBytes >= SUMS_BYTES_MIN);
     this.sums = keepsSums ? new KeptSums(digests, agreement, source?.sums.blockBytes ?? blockBytesFor(entry.sizeBytes)) : undefined;
     this.reader = source !== undefined && store.features.isTree ? new SourceReader(store, source.entry) : undefined;
-    if (source === undefined && entry.sizeBytes <= this.wholeBytesMax) this.buffer = Buffer.allocUnsafe(entry.sizeBytes);
+    if (source === undefined && entry.sizeBytes <= this.wholeBytesMax) this.buffer = parts.slabs.take(entry.sizeBytes);
   }
 
   data(bytes: Buffer): void | Promise<void> {
@@ -83,7 +103,7 @@ export class Incoming {
     this.literalBytes += bytes.length;
     if (this.buffer === undefined) return this.upload !== undefined && this.run === undefined ? this.upload.write(bytes) : this.writeLater(bytes);
     if (this.lengthBytes > this.buffer.length) return this.outgrow(bytes, start);
-    bytes.copy(this.buffer, start);
+    this.buffer.set(bytes, start);
   }
 
   copy(block: number, lengthBytes: number): void | Promise<void> {
@@ -104,7 +124,7 @@ export class Incoming {
   async finish(): Promise<Arrival> {
     const { source, run, lengthBytes, literalBytes } = this;
     const sums = this.sums?.finish();
-    if (this.buffer !== undefined) return { content: { kind: "whole", bytes: this.buffer.subarray(0, lengthBytes) }, lengthBytes, literalBytes, sums };
+    if (this.buffer !== undefined) return { content: { kind: "whole", bytes: filled(this.buffer, lengthBytes) }, lengthBytes, literalBytes, sums };
     const isSource = source !== undefined && this.upload === undefined && run?.offsetBytes === 0 && run.lengthBytes === lengthBytes;
     if (isSource && lengthBytes === source.entry.sizeBytes) return { content: { kind: "source", source }, lengthBytes, literalBytes, sums };
     const upload = await this.open();
@@ -115,7 +135,7 @@ export class Incoming {
   finishSmall(): Arrival | undefined {
     const { buffer, lengthBytes, literalBytes } = this;
     if (buffer === undefined) return undefined;
-    return { content: { kind: "whole", bytes: buffer.subarray(0, lengthBytes) }, lengthBytes, literalBytes, sums: this.sums?.finish() };
+    return { content: { kind: "whole", bytes: filled(buffer, lengthBytes) }, lengthBytes, literalBytes, sums: this.sums?.finish() };
   }
 
   async abandon(): Promise<void> {
@@ -174,6 +194,10 @@ export class Incoming {
     }
     return this.upload;
   }
+}
+
+function filled(buffer: Buffer, lengthBytes: number): Buffer {
+  return buffer.length === lengthBytes ? buffer : buffer.subarray(0, lengthBytes);
 }
 
 /** Bytes of a stored file, read ahead: blocks are copied mostly in order. */

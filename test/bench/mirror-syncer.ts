@@ -1,0 +1,37 @@
+/** A process that syncs a mirror once, with events and trees as the host has them. Arguments: port, module, target, directory of the mirror. Prints what it did. */
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { SYNC_OPTIONS, syncMirror } from "../../src/actors/mirror/index.ts";
+import { openOs, openXxh3 } from "../../src/app/os/index.ts";
+import { systemClock, systemRandom } from "../../src/app/platform.ts";
+import { dialTcp } from "../../src/app/rsync-wire.ts";
+import type { ByteString } from "../../src/core/index.ts";
+import { openLmdbEventStore } from "../../src/events/lmdb/index.ts";
+import { openDirectoryStore } from "../../src/objects/directory/index.ts";
+import { openDigests } from "../../src/rsync/index.ts";
+import { bytePath } from "../support/compare-trees.ts";
+import { StoredMirror } from "../support/stored-mirror.ts";
+
+const [port, module, target, directory] = process.argv.slice(2) as [string, string, string, string];
+const isNew = !existsSync(directory);
+mkdirSync(directory, { recursive: true });
+mkdirSync(target, { recursive: true });
+const events = await openLmdbEventStore({ path: join(directory, "events.lmdb"), create: isNew });
+const mirror = await StoredMirror.at(directory, events, isNew);
+const store = openDirectoryStore({ path: bytePath(target), os: openOs(), random: systemRandom() });
+const parts = {
+  dial: dialTcp,
+  clock: systemClock(),
+  store,
+  files: await mirror.opened.files(),
+  digests: await openDigests(openXxh3()),
+  openZstdStream: undefined,
+  source: { address: { host: "127.0.0.1", port: Number(port), family: undefined, localAddress: undefined }, module, path: "" as ByteString, login: undefined },
+  memory: { seed: 77, refusesSeed: false, hasTidied: false },
+};
+const watcher = { phase: () => undefined, item: () => undefined, message: () => undefined };
+const { counts, heldBecause } = await syncMirror(parts, SYNC_OPTIONS, "benchmark", watcher, new AbortController().signal);
+await store.close();
+await mirror.opened.close();
+await events.close();
+console.log(JSON.stringify({ ...counts, heldBecause }));
