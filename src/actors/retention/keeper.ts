@@ -2,6 +2,7 @@
  * Carries a policy out: looks at what is kept and how old it is, takes the snapshot that is due, drops and moves the window as decided,
  * and works off what follows. Each look begins from what is durable; nothing is remembered but host times of trees.
  */
+import { isRainbowError } from "../../core/index.ts";
 import type { Clock, Revision } from "../../core/index.ts";
 import { decodeEvent } from "../../events/index.ts";
 import type { EventStore } from "../../events/index.ts";
@@ -105,13 +106,22 @@ export class Keeper {
   }
 
   private async carryOut(context: RebaseContext, { window, drop }: Verdict): Promise<number> {
-    for (const name of drop) await dropSnapshot(context.machine, name);
+    for (const name of drop) await this.dropIfThere(context, name);
     const isMoved = await commitRebase(context, window);
     this.isPending ||= isMoved || drop.length > 0;
     if (!this.isPending) return 0;
     const freedBytes = await finishRebase(context);
     this.isPending = context.signal.aborted;
     return freedBytes;
+  }
+
+  /** People drop snapshots too: what one of them dropped meanwhile is what was wanted. */
+  private async dropIfThere({ machine }: RebaseContext, name: string): Promise<void> {
+    try {
+      await dropSnapshot(machine, name);
+    } catch (error) {
+      if (!isRainbowError(error, "NOT_FOUND")) throw error;
+    }
   }
 
   /** Space runs out: of the quota, or on the disk. Once begun it goes on until there is some room. */
