@@ -1,6 +1,7 @@
 /** Makes a machine's control file anew from its data file and what the events name; the trees follow by replay. */
 import { join } from "node:path";
 import { enrolmentOf, newestOfAll, streamOf } from "../actors/machine/index.ts";
+import type { NewestRebased } from "../actors/machine/index.ts";
 import { RainbowError } from "../core/index.ts";
 import type { Disk, Revision } from "../core/index.ts";
 import { ChunkSet, rebuildControl } from "../dig/index.ts";
@@ -37,15 +38,21 @@ export async function rebuildMachine(disk: Disk, directory: DataDirectory, store
 /**
  * What must be kept (rule 18): the trees that the newest Rebased names, of the window's start and of snapshots that were not dropped
  * since, and every chunk that an event from there on stored or named. What purged files alone name may be gone, or be on its way: it is
- * kept where its bytes are still good, and the purge begins anew.
+ * kept where its bytes are still good, and the purge begins anew. Where nothing was taken away for that Rebased yet, and its trees were
+ * lost with an earlier control file, what the one before leads to does as well.
  */
 export async function rebuildSource(store: EventStore, stream: string): Promise<RebuildSource> {
+  const { newest, noted, isNewestNoted } = await newestOfAll(store, stream);
+  const source = await sourceSince(store, stream, newest);
+  return isNewestNoted ? source : { ...source, before: await sourceSince(store, stream, noted) };
+}
+
+async function sourceSince(store: EventStore, stream: string, rebased: NewestRebased | undefined): Promise<RebuildSource> {
   const { headRevision } = await store.info(stream);
-  const newest = await newestOfAll(store, stream);
-  const from = ((newest?.window ?? -1) + 1) as Revision; // Older events may not be truncated yet: what only they name was freed.
-  const { purges, revisions } = await factsAfter(store, stream, from, headRevision, newest?.state.snapshots ?? []);
-  revisions.add(newest?.window ?? -1);
-  const trees = newest?.state.trees.filter((tree) => revisions.has(tree.revision)) ?? [];
+  const from = ((rebased?.window ?? -1) + 1) as Revision; // Older events may not be truncated yet: what only they name was freed.
+  const { purges, revisions } = await factsAfter(store, stream, from, headRevision, rebased?.state.snapshots ?? []);
+  revisions.add(rebased?.window ?? -1);
+  const trees = rebased?.state.trees.filter((tree) => revisions.has(tree.revision)) ?? [];
   const [kept, purged] = [new ChunkSet(), new ChunkSet()];
   let nextChunk = trees.at(-1)?.nextChunk ?? 1;
   for await (const batch of readBatches(store, stream, from, headRevision)) {

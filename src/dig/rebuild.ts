@@ -40,6 +40,8 @@ export interface RebuildSource {
   keepIfGood?(chunk: ChunkNumber): boolean;
   /** What these trees name is kept too. Given where there are trees. */
   readonly referencesOf?: ReferencesOfTree;
+  /** What to take where one of these trees is damaged: as before the newest Rebased, for which nothing was taken away yet. */
+  readonly before?: RebuildSource;
   /** Its full hash as the events have it, where they do. */
   hashOf?(chunk: ChunkNumber): Buffer | undefined;
   progress?(doneBytes: number, allBytes: number): void;
@@ -73,8 +75,7 @@ export async function rebuildControl(options: RebuildOptions, source: RebuildSou
   let result: Rebuilt;
   let headless: readonly number[];
   try {
-    const rebuild = new Rebuild(options, file, control, source, quotaBlocks);
-    await rebuild.readTrees();
+    const rebuild = await withTrees((from) => new Rebuild(options, file, control, from, quotaBlocks), source);
     await rebuild.collectFromControl(controlPath);
     headless = await rebuild.collectFromData();
     result = await rebuild.choose();
@@ -87,6 +88,18 @@ export async function rebuildControl(options: RebuildOptions, source: RebuildSou
   disk.rename(newPath, controlPath);
   removeWithLock(options, newPath);
   return { ...result, rewrittenRuns: await rewriteRuns(options, headless) };
+}
+
+/** Reads the trees of `source`, or of the one before where they are not all intact. */
+async function withTrees(over: (source: RebuildSource) => Rebuild, source: RebuildSource): Promise<Rebuild> {
+  const rebuild = over(source);
+  try {
+    await rebuild.readTrees();
+    if (source.before === undefined || rebuild.lostTrees.length === 0) return rebuild;
+  } catch (error) {
+    if (source.before === undefined || !isRainbowError(error, "STORE_CORRUPT")) throw error;
+  }
+  return await withTrees(over, source.before);
 }
 
 function removeWithLock({ disk }: RebuildOptions, path: string): void {
@@ -143,7 +156,7 @@ class Rebuild {
   /** Kept trees whose pages are all intact, and the blocks of these. */
   private readonly trees: SealedTree[] = [];
   private readonly pages: BlockRange[] = [];
-  private readonly lostTrees: Revision[] = [];
+  readonly lostTrees: Revision[] = [];
   /** Chunks that kept trees name. */
   private readonly named = new ChunkSet();
 

@@ -80,6 +80,19 @@ export class NaivePurges {
    * later: with the window, and with the snapshots between.
    */
   chunksOfPurgedAlone(instants: ReadonlyMap<Revision, NaiveInstant>): Set<number> {
+    const { purged, others } = this.chunksByPurge(instants);
+    for (const { revision, node, chunks } of this.writes) if (!this.isPurged(node, revision)) for (const chunk of chunks) others.add(chunk);
+    return new Set([...purged].filter((chunk) => !others.has(chunk)));
+  }
+
+  /** Chunks that a purged file ever had or was written with: they may be gone, and are where no other file needs them. */
+  chunksOfPurged(instants: ReadonlyMap<Revision, NaiveInstant>): Set<number> {
+    const { purged } = this.chunksByPurge(instants);
+    for (const { revision, node, chunks } of this.writes) if (this.isPurged(node, revision)) for (const chunk of chunks) purged.add(chunk);
+    return purged;
+  }
+
+  private chunksByPurge(instants: ReadonlyMap<Revision, NaiveInstant>): { readonly purged: Set<number>; readonly others: Set<number> } {
     const [purged, others] = [new Set<number>(), new Set<number>()];
     for (const [revision, { nodes }] of instants) {
       for (const { node, granules, staged } of nodes.values()) {
@@ -87,7 +100,6 @@ export class NaivePurges {
         for (const granule of [...granules, ...(staged?.granules ?? [])]) if (granule !== 0) into.add(Math.floor(granule / 32));
       }
     }
-    for (const { revision, node, chunks } of this.writes) if (!this.isPurged(node, revision)) for (const chunk of chunks) others.add(chunk);
-    return new Set([...purged].filter((chunk) => !others.has(chunk)));
+    return { purged, others };
   }
 }

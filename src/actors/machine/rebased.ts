@@ -66,14 +66,22 @@ export async function newestRebased(store: EventStore, stream: string): Promise<
   return noted ?? (await newestOf(store, stream, PAGE_EVENTS));
 }
 
+interface MovesForRebuild {
+  readonly newest: NewestRebased | undefined;
+  /** Nothing was taken away for the newest one yet: all is still there that the noted one, or the stream's start, leads to. */
+  readonly isNewestNoted: boolean;
+  readonly noted: NewestRebased | undefined;
+}
+
 /**
  * For a rebuild: the newest move of the window in the stream, noted or not, or the noted one where the stream lost its end. All
  * of the stream may be read for it.
  */
-export async function newestOfAll(store: EventStore, stream: string): Promise<NewestRebased | undefined> {
+export async function newestOfAll(store: EventStore, stream: string): Promise<MovesForRebuild> {
   const inStream = await newestOf(store, stream, PAGE_EVENTS);
   const noted = await newestOf(store, noteStreamOf(stream), 1);
-  return noted !== undefined && noted.window > (inStream?.window ?? -1) ? noted : inStream;
+  const newest = noted !== undefined && noted.window > (inStream?.window ?? -1) ? noted : inStream;
+  return { newest, noted, isNewestNoted: isDeepStrictEqual(newest, noted) };
 }
 
 async function newestOf(store: EventStore, stream: string, pageEvents: number): Promise<NewestRebased | undefined> {

@@ -3,7 +3,7 @@
  * where; older instants are refused from one event on; all that follows yields to ingest. Not for: deciding about a client's word
  * (agents cannot ask for it), or freeing by itself (DIG does).
  */
-export { commitRebase, finishRebase, treesWanted } from "./rebase.ts";
+export { commitRebase, discardForReplay, finishRebase, treesWanted } from "./rebase.ts";
 export type { RebaseContext, RebaseProgress } from "./rebase.ts";
 export { decideSnapshot, dropSnapshot, SNAPSHOTS_MAX, takeSnapshot } from "./snapshots.ts";
 export { agesOf } from "./ages.ts";

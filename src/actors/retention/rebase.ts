@@ -124,24 +124,42 @@ export async function finishRebase(context: RebaseContext): Promise<number> {
  * that were lost with the old file; nothing was taken away for it yet, so they are built again and the event is repeated with these.
  */
 async function soundRebase(context: RebaseContext): Promise<RebasedFact | undefined> {
-  const { machine, store } = context;
+  const { machine } = context;
   const { projection, dig } = machine;
   const moved = projection.facts().rebased;
   if (moved === undefined || moved.window !== projection.window()) return undefined;
   const { window } = moved;
-  const { state } = await rebasedAt(store, machine.stream, moved.revision);
   const wanted = [...treesWanted(projection.snapshots(), window), window];
-  const isSound = wanted.every((revision) =>
+  if (await isSound(context, moved)) return moved;
+  if ((dig.trees.list().at(-1)?.revision ?? -1) < window) await projection.buildTree();
+  for (const revision of wanted) if (revision >= dig.freeing.window()) await projection.buildPastTree(revision);
+  if (!(await machine.turns.take(() => appendRebased(context, window)))) return await soundRebase(context);
+  return projection.facts().rebased;
+}
+
+/** Whether every tree that a Rebased names and that is still wanted is the one that is registered. */
+async function isSound({ machine, store }: Pick<RebaseContext, "machine" | "store">, { window, revision: at }: RebasedFact): Promise<boolean> {
+  const { projection, dig } = machine;
+  const { state } = await rebasedAt(store, machine.stream, at);
+  return [...treesWanted(projection.snapshots(), window), window].every((revision) =>
     isDeepStrictEqual(
       dig.trees.seal(revision),
       state.trees.find((tree) => tree.revision === revision),
     ),
   );
-  if (isSound) return moved;
-  if ((dig.trees.list().at(-1)?.revision ?? -1) < window) await projection.buildTree();
-  for (const revision of wanted) if (revision >= dig.freeing.window()) await projection.buildPastTree(revision);
-  if (!(await machine.turns.take(() => appendRebased(context, window)))) return await soundRebase(context);
-  return projection.facts().rebased;
+}
+
+/**
+ * Before a replay: only the trees at and before the window's start stay. A rebase may have been cut off just after its event: then the
+ * window begins there, but only where the trees that it names are there, as nothing could make them again once it did. Nobody reads.
+ */
+export async function discardForReplay({ machine, store }: Pick<RebaseContext, "machine" | "store">): Promise<void> {
+  const { projection, dig } = machine;
+  const moved = projection.facts().rebased;
+  const isMoved = moved !== undefined && moved.window > dig.freeing.window() && (await isSound({ machine, store }, moved));
+  await projection.close();
+  if (isMoved) await dig.freeing.moveWindow(moved.window);
+  await dig.trees.discardAfter(dig.freeing.window());
 }
 
 /** Waits until nobody reads the stream before the window; who takes too long is ended. */

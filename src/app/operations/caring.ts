@@ -1,4 +1,5 @@
 /** Looking after the stores: check, repair, replay, and the events themselves. */
+import { discardForReplay } from "../../actors/retention/index.ts";
 import { isRainbowError, RainbowError } from "../../core/index.ts";
 import { readBatches, verifyChain } from "../../events/index.ts";
 import type { EventStore } from "../../events/index.ts";
@@ -32,11 +33,9 @@ async function* replay(context: OperationsContext, isVerifying: boolean): AsyncG
 /** Drops every tree after the window's start and builds them again from the events. */
 async function* replayAnew({ host, capture, clock }: OperationsContext, queue: ProgressQueue): AsyncGenerator<ProgressItem> {
   if (capture !== undefined) throw new RainbowError("BUSY", "a running Rainbow answers from its projections: stop it first, then replay");
-  const { projection, dig, stream } = host.opened();
-  const window = projection.window();
-  await projection.close();
-  await dig.freeing.moveWindow(window); // A rebase may have been cut off just after its event: the trees that it names stay.
-  await dig.trees.discardAfter(window);
+  const machine = host.opened();
+  const { dig, stream } = machine;
+  await discardForReplay({ machine, store: host.eventStore });
   const anew = await DigTreeProjection.open({ store: host.eventStore, stream, dig, clock });
   try {
     yield* whileWorking(clock, anew.catchUp(queue.events), queue);

@@ -5,10 +5,10 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openDisk } from "../../../src/app/os/index.ts";
 import { BLOCK_BYTES, isRainbowError } from "../../../src/core/index.ts";
-import type { ChunkNumber } from "../../../src/core/index.ts";
+import type { ChunkNumber, Revision } from "../../../src/core/index.ts";
 import { openDig, rebuildControl } from "../../../src/dig/index.ts";
 import { encodeRunHeader } from "../../../src/dig/run.ts";
-import type { Dig, OpenDigOptions } from "../../../src/dig/index.ts";
+import type { Dig, OpenDigOptions, RebuildSource } from "../../../src/dig/index.ts";
 import { openLmdbControl } from "../../../src/dig/lmdb/index.ts";
 import { collectProblems, RIG_KEY, RIG_UUID, rigChunk } from "../../support/dig-rig.ts";
 import { temporaryDirectory } from "../../support/temp.ts";
@@ -110,6 +110,39 @@ test("of a run that was being moved when power failed the copy that is whole cou
   );
   assert.equal(await collectProblems(dig), []);
   await dig.close();
+});
+
+test("where a tree of the newest rebase was lost before anything was taken away for it, the trees of the one before do", async () => {
+  const directory = await madeStore();
+  const dig = await openDig(options(directory));
+  const common = { chainHash: Buffer.alloc(32), nextChunk: dig.chunks.nextNumber(), chunks: [] };
+  const value = Buffer.from("value");
+  const base = await dig.trees.build({ ...common, revision: 10 as Revision, changes: [{ key: Buffer.from("a"), value }] });
+  await dig.trees.build({ ...common, base, revision: 20 as Revision, changes: [{ key: Buffer.from("b"), value }] });
+  const [older, newer] = [dig.trees.seal(10 as Revision)!, dig.trees.seal(20 as Revision)!];
+  await dig.close();
+  openDisk({ punchHole: () => false }).remove(join(directory, "control.lmdb"));
+  const all = { keep: (chunk: number) => chunk <= TEXTS.length, referencesOf: () => Promise.resolve() };
+  const lost = { ...all, trees: [older, { ...newer, rootCrc: newer.rootCrc ^ 1 }] };
+  const over = (source: RebuildSource): ReturnType<typeof rebuildControl> =>
+    rebuildControl({ ...options(directory), uuid: RIG_UUID, quotaBytes: QUOTA_BYTES }, source);
+  const refusal = await over(lost).catch((error: unknown) => error);
+  assert.ok(isRainbowError(refusal, "STORE_CORRUPT"), "without one before nothing says what was true");
+  assert.equal((await over({ ...lost, before: { ...all, trees: [older] } })).lostTrees, []);
+  const again = await openDig(options(directory));
+  await again.trees.recount(all.referencesOf);
+  assert.equal(
+    again.trees.list().map(({ revision }) => revision),
+    [10],
+  );
+  assert.is(
+    again.trees
+      .open(10 as Revision)
+      ?.get(Buffer.from("a"))
+      ?.toString(),
+    "value",
+  );
+  await again.close();
 });
 
 test("another machine's data file is refused", async () => {
