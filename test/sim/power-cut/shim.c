@@ -8,6 +8,8 @@
  * Writes to descriptors opened with O_DSYNC or O_SYNC are followed by a sync record of their own.
  *
  * One mutex makes effect and record one step for writes; a sync runs outside of it, as it must not hold up other writers.
+ *
+ * With RAINBOW_SHIM_KILL_AT=N the process is killed (SIGKILL) as soon as N records stand: between two steps of its choice, from outside.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,6 +17,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,6 +41,7 @@ static struct tracked fds[FD_MAX];
 static struct { dev_t dev; ino_t ino; } files[FILE_MAX];
 static uint32_t file_count;
 static uint64_t record_index;
+static uint64_t kill_at; /* 0: never */
 static int log_fd = -1;
 static const char *root;
 static size_t root_length;
@@ -56,6 +60,8 @@ __attribute__((constructor)) static void start(void) {
   root_length = strlen(root);
   log_fd = REAL(open)(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (log_fd < 0) abort();
+  const char *kill_text = getenv("RAINBOW_SHIM_KILL_AT");
+  if (kill_text != NULL) kill_at = strtoull(kill_text, NULL, 10);
 }
 
 static int below_root(const char *path) {
@@ -85,6 +91,7 @@ static void record(uint8_t kind, uint32_t file, uint64_t offset, uint64_t length
   memcpy(header + 28, &start_index, 8);
   put(header, sizeof header);
   record_index += 1;
+  if (record_index == kill_at) raise(SIGKILL);
 }
 
 static void track(int fd, const char *path, int flags) {

@@ -24,15 +24,21 @@ export interface Recorded {
   /** Files below it are recorded. */
   readonly root: string;
   readonly log: string;
+  /** Ends the program by SIGKILL when so many records stand. */
+  readonly killAt?: number;
 }
 
 /** The environment in which a program's writes are recorded. */
-export function recordedEnvironment({ library, root, log }: Recorded): NodeJS.ProcessEnv {
-  return { ...process.env, LD_PRELOAD: library, RAINBOW_SHIM_ROOT: root, RAINBOW_SHIM_LOG: log, UV_USE_IO_URING: "0" };
+export function recordedEnvironment({ library, root, log, killAt }: Recorded): NodeJS.ProcessEnv {
+  const kill = killAt === undefined ? {} : { RAINBOW_SHIM_KILL_AT: String(killAt) };
+  return { ...process.env, LD_PRELOAD: library, RAINBOW_SHIM_ROOT: root, RAINBOW_SHIM_LOG: log, UV_USE_IO_URING: "0", ...kill };
 }
 
-/** Runs one program to its end; throws where it fails. */
-export function runRecorded(recorded: Recorded, script: string, words: readonly string[]): void {
+/** Runs one program to its end; throws where it fails, or ended otherwise than it may. True where it was killed as was asked for. */
+export function runRecorded(recorded: Recorded, script: string, words: readonly string[], mayEndWith: readonly number[] = [0]): boolean {
   const child = spawnSync(process.execPath, [script, ...words], { env: recordedEnvironment(recorded), encoding: "utf8", timeout: WRITER_MS_MAX });
-  if (child.status !== 0) throw new Error(`${script} ended with ${child.status ?? child.signal}: ${child.stdout}${child.stderr}`);
+  const isKilled = recorded.killAt !== undefined && child.signal === "SIGKILL";
+  if (!isKilled && !mayEndWith.includes(child.status ?? -1))
+    throw new Error(`${script} ended with ${child.status ?? child.signal}: ${child.stdout}${child.stderr}`);
+  return isKilled;
 }

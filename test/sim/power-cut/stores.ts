@@ -5,7 +5,7 @@ import { closeMachine, openMachine, streamOf } from "../../../src/actors/machine
 import type { OpenedMachine } from "../../../src/actors/machine/index.ts";
 import { openDisk, openOs } from "../../../src/app/os/index.ts";
 import { systemClock } from "../../../src/app/platform.ts";
-import type { Random } from "../../../src/core/index.ts";
+import type { Clock, Random } from "../../../src/core/index.ts";
 import { openDig } from "../../../src/dig/index.ts";
 import type { Dig } from "../../../src/dig/index.ts";
 import { openLmdbControl } from "../../../src/dig/lmdb/index.ts";
@@ -13,8 +13,8 @@ import type { EventStore } from "../../../src/events/index.ts";
 import { openLmdbEventStore } from "../../../src/events/lmdb/index.ts";
 import { HASH_KEY } from "./script.ts";
 
-const MACHINE = "00000000-0000-4000-8000-000000000001";
-const QUOTA_BYTES = 1 << 30;
+export const MACHINE = "00000000-0000-4000-8000-000000000001";
+export const QUOTA_BYTES: number = 1 << 30;
 /** The key is known to all processes of a run, so that each can make the batches. */
 const random: Random = { bytes: (byteCount) => Buffer.alloc(byteCount, HASH_KEY), uuid: () => MACHINE };
 
@@ -26,7 +26,7 @@ export interface Stores {
   close(): Promise<void>;
 }
 
-export async function openStores(directory: string, create: boolean): Promise<Stores> {
+export async function openStores(directory: string, create: boolean, clock: Clock = systemClock()): Promise<Stores> {
   const disk = openDisk(openOs());
   mkdirSync(directory, { recursive: true });
   const store = await openLmdbEventStore({ path: join(directory, "events.lmdb"), create });
@@ -46,7 +46,7 @@ export async function openStores(directory: string, create: boolean): Promise<St
       version: "test",
       store,
       openDig: openMachineDig,
-      clock: systemClock(),
+      clock,
       random,
       quiet: false,
       onReplay: () => undefined,
