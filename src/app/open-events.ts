@@ -1,5 +1,6 @@
 /** Opens the event store that was chosen for a data directory, embedded or on a server, and remembers the choice once it holds. */
 import { join } from "node:path";
+import { auditStreamOf } from "../actors/audit/index.ts";
 import { streamOf } from "../actors/machine/index.ts";
 import { RainbowError } from "../core/index.ts";
 import type { EventStore } from "../events/index.ts";
@@ -36,7 +37,8 @@ async function refuseWhatIsNotOurs(
   if (choice !== known) {
     const before = await openAt(directory, known, false);
     try {
-      await refuseOtherHistory(before, store, stream, `move it first: rainbow events copy --from ${shown(known)} --to ${shown(choice)}`);
+      const advice = `move it first: rainbow events copy --from ${shown(known)} --to ${shown(choice)}`;
+      for (const each of [stream, auditStreamOf(directory.format.machine)]) await refuseOtherHistory(before, store, each, advice);
     } finally {
       await before.close();
     }

@@ -73,8 +73,14 @@ test("a history is moved to a server and back, with ids and revisions, and is ne
   const copied = rainbowLines(data, ["events", "copy", "--from", "embedded", "--to", server.address]);
   assert.equal(
     copied.map((item) => item["type"]),
-    ["copied", "verified"],
+    ["copied", "copied", "verified", "verified"],
+    "the machine's and the audit's",
   );
+  rainbow(data, "cat", join(folder, "a.txt"));
+  const later = rainbow(data, "up", "--events", server.address);
+  assert.is(later.status, 10, "the audit there has not what was asked for since");
+  assert.match(later.stderr, /events copy --from embedded/);
+  rainbowLines(data, ["events", "copy", "--from", "embedded", "--to", server.address]);
   const repeated = rainbowLines(data, ["events", "copy", "--from", "embedded", "--to", server.address]);
   assert.is(repeated[0]?.["eventCount"], 0, "a second run has nothing left to do");
 
