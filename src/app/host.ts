@@ -43,6 +43,8 @@ export interface HostOptions {
   readonly openDig: (directory: string, hashKey: Buffer, isNew: boolean) => Promise<Dig>;
   /** Absent: nothing is captured, people's commands alone are served. */
   readonly capture?: Capture;
+  /** Retention has looked at the machine: others are next. */
+  readonly alsoLook?: (signal: AbortSignal) => Promise<void>;
   /** Called before the event store is closed. */
   readonly beforeClosing?: () => Promise<void>;
   /** Called with the open event store, before the machine is opened. */
@@ -151,6 +153,7 @@ export class Host {
           const context = { machine, store: this.eventStore, clock: options.clock, signal: this.stopping.signal };
           const report = await machine.rebasing.take(() => keeper.look(context));
           await this.trimTrail();
+          await options.alsoLook?.(this.stopping.signal);
           return report;
         }),
       },

@@ -4,7 +4,7 @@
  */
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { enrolmentOf, streamOf } from "../actors/machine/index.ts";
+import { enrolmentOf, mirrorStreamOf, streamOf } from "../actors/machine/index.ts";
 import { isRainbowError, RainbowError } from "../core/index.ts";
 import type { Revision } from "../core/index.ts";
 import { readBatches, verifyChain } from "../events/index.ts";
@@ -49,12 +49,15 @@ export async function mendEvents({ path: directory, format }: DataDirectory): Pr
 }
 
 /** What is wrong with the store, in words; every event is read, and every batch must name the hash of the one before it. */
-async function damageOf(path: string, stream: string): Promise<string | undefined> {
+async function damageOf(path: string, machineStream: string): Promise<string | undefined> {
   try {
     const store = await openLmdbEventStore({ path });
     try {
-      const { headRevision, truncatedBefore } = await store.info(stream);
-      await verifyChain(readBatches(store, stream, truncatedBefore, headRevision));
+      const mirrors = (await store.streams(mirrorStreamOf(""))).filter(({ deleted }) => !deleted);
+      for (const stream of [machineStream, ...mirrors.map((info) => info.stream)]) {
+        const { headRevision, truncatedBefore } = await store.info(stream);
+        await verifyChain(readBatches(store, stream, truncatedBefore, headRevision));
+      }
       return undefined;
     } finally {
       await store.close();

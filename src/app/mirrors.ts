@@ -2,12 +2,13 @@
  * The mirrors of a data directory, each opened when it is first asked for and once: `mirrors/<uuid>/` holds its trees and what it remembers,
  * the event store its stream. One whose appender failed is opened anew by the next who asks.
  */
-import { rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { mirrorStreamOf } from "../actors/machine/index.ts";
 import { mirrorView, openMirror } from "../actors/mirror-files/index.ts";
 import type { MirrorContent, MirrorDefinition, OpenedMirror } from "../actors/mirror-files/index.ts";
-import { RainbowError } from "../core/index.ts";
+import { Keeper } from "../actors/retention/index.ts";
+import { isRainbowError, RainbowError } from "../core/index.ts";
 import type { Clock, Random } from "../core/index.ts";
 import type { ControlFile, Dig } from "../dig/index.ts";
 import type { EventStore } from "../events/index.ts";
@@ -25,9 +26,11 @@ export interface MirrorsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly store: () => EventStore;
-  /** Makes the data file where it is new. */
-  readonly openDig: (directory: string, hashKey: Buffer, isNew: boolean) => Promise<Dig>;
+  /** A data file that is missing is made where that may be, with the directory's name as its UUID. */
+  readonly openDig: (directory: string, hashKey: Buffer, mayMake: boolean) => Promise<Dig>;
   readonly openMemory: (path: string) => Promise<ControlFile>;
+  /** Of the disk that all this lies on. */
+  readonly freeBytes: () => number;
   /** Where a mirror's payload lies. */
   readonly openObjects: (definition: MirrorDefinition) => Promise<ObjectStore>;
   readonly content: Omit<MirrorContent, "objects">;
@@ -35,6 +38,7 @@ export interface MirrorsOptions {
 
 interface Entry {
   readonly opened: OpenedMirror;
+  readonly keeper: Keeper;
   objects: Promise<ObjectStore> | undefined;
   readonly hasFailed: boolean;
 }
@@ -99,6 +103,16 @@ export class Mirrors {
     return mirrorView(view, { ...this.options.content, objects: () => this.objectsOf(mirror) });
   }
 
+  /** Carries each mirror's policy out, as retention does a machine's. */
+  async look(signal: AbortSignal): Promise<void> {
+    for (const { machine } of await this.all()) {
+      if (signal.aborted) return;
+      const { keeper } = await this.entry(machine.machine);
+      const context = { machine, store: this.options.store(), clock: this.options.clock, signal };
+      await machine.rebasing.take(() => keeper.look(context));
+    }
+  }
+
   async close(): Promise<void> {
     for (const mirror of this.entries.keys()) await this.closeOne(mirror);
   }
@@ -120,14 +134,16 @@ export class Mirrors {
   private async open(mirror: string, definition: MirrorDefinition | undefined): Promise<Entry> {
     const { version, store, clock, random, openDig, openMemory } = this.options;
     const directory = this.directoryOf(mirror);
+    const { truncatedBefore } = await store().info(mirrorStreamOf(mirror));
+    const isAllThere = truncatedBefore === 0; // The trees are the events', and can be made again.
     let hasFailed = false;
     const opened = await openMirror({
       mirror,
       ...(definition === undefined ? {} : { definition }),
       version,
       store: store(),
-      openDig: (hashKey, isNew) => openDig(directory, hashKey, isNew),
-      openMemory: () => openMemory(join(directory, MEMORY_FILE)),
+      openDig: (hashKey, isNew) => openDig(directory, hashKey, isNew || isAllThere),
+      openMemory: () => soundMemory(join(directory, MEMORY_FILE), openMemory),
       clock,
       random,
       onReplay: () => undefined,
@@ -135,6 +151,7 @@ export class Mirrors {
     });
     return {
       opened,
+      keeper: new Keeper({ machine: () => opened.machine, store, clock, freeBytes: this.options.freeBytes }),
       objects: undefined,
       get hasFailed() {
         return hasFailed;
@@ -152,5 +169,17 @@ export class Mirrors {
     } finally {
       await entry.opened.close();
     }
+  }
+}
+
+/** What a mirror remembers can be found again: a damaged file is set aside, for people who want to know, and a new one takes its place. */
+async function soundMemory(path: string, open: MirrorsOptions["openMemory"]): Promise<ControlFile> {
+  try {
+    return await open(path);
+  } catch (error) {
+    if (!isRainbowError(error, "STORE_CORRUPT")) throw error;
+    renameSync(path, `${path}.damaged`);
+    rmSync(`${path}-lock`, { force: true });
+    return await open(path);
   }
 }

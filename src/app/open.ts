@@ -2,7 +2,7 @@
  * Composition: a data directory, its stores, the actors over them and the table of operations. Adapters are made here and nowhere
  * else; what is below gets plain values.
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createCapture } from "../capture/index.ts";
 import type { Capture } from "../capture/index.ts";
 import { byteStringOfText, RainbowError } from "../core/index.ts";
@@ -19,7 +19,7 @@ import type { DataDirectory } from "./data-directory.ts";
 import { hasOwnEvents } from "./events-choice.ts";
 import { Host } from "./host.ts";
 import type { Unfinished } from "./host.ts";
-import { rebuildMachine } from "./rebuild-machine.ts";
+import { rebuildAll } from "./rebuild-machine.ts";
 import { mendEvents } from "./mend-events.ts";
 import { Mirrors } from "./mirrors.ts";
 import type { SalvagedEvents } from "./mend-events.ts";
@@ -62,7 +62,8 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
     let salvaged: SalvagedEvents | undefined;
     const mend = async (): Promise<void> => void (salvaged = mode === "repair" && hasOwnEvents(directory.path) ? await mendEvents(directory) : undefined);
     const beforeClosing = (): Promise<void> => mirrors.close();
-    const host = new Host({ ...hostOptions(parts, options, mend), beforeClosing, ...(capture === undefined ? {} : { capture }) });
+    const alsoLook = (signal: AbortSignal): Promise<void> => mirrors.look(signal);
+    const host = new Host({ ...hostOptions(parts, options, mend), beforeClosing, alsoLook, ...(capture === undefined ? {} : { capture }) });
     const mirrors = makeMirrors(parts, options, host);
     await host.start();
     directory.markComplete();
@@ -116,7 +117,7 @@ function hostOptions(
     version: options.version,
     clock: options.clock,
     random: options.random,
-    ...(options.mode === "repair" ? { beforeOpening: (store: EventStore) => rebuildMachine(disk, directory, store) } : {}),
+    ...(options.mode === "repair" ? { beforeOpening: (store: EventStore) => rebuildAll(disk, directory, store) } : {}),
     openStore: async () => {
       await mend();
       return await openEvents(directory, options.events);
@@ -135,8 +136,9 @@ function makeMirrors({ os, disk, directory }: Parts, { clock, random, version }:
     clock,
     random,
     store: () => host.eventStore,
-    openDig: (path, hashKey, isNew) => openMachineDig(disk, path, hashKey, isNew ? random.uuid() : undefined),
+    openDig: (path, hashKey, mayMake) => openMachineDig(disk, path, hashKey, mayMake ? basename(path) : undefined),
     openMemory: (path) => openLmdbControl({ path, create: true, readOnly: false }),
+    freeBytes: () => disk.freeBytes(directory.path),
     openObjects: ({ target }) => openTarget(target, { os, random }),
     content: { digests: () => (digests ??= openDigests(openXxh3())), owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } },
   });

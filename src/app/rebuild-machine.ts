@@ -1,14 +1,14 @@
-/** Makes a machine's control file anew from its data file and what the events name; the trees follow by replay. */
+/** Makes the control files of the machine and the mirrors anew, from their data files and what the events name; the trees follow by replay. */
 import { join } from "node:path";
-import { enrolmentOf, newestOfAll, streamOf } from "../actors/machine/index.ts";
+import { enrolmentOf, mirrorStreamOf, newestOfAll, streamOf } from "../actors/machine/index.ts";
 import type { NewestRebased } from "../actors/machine/index.ts";
 import { RainbowError } from "../core/index.ts";
 import type { Disk, Revision } from "../core/index.ts";
-import { ChunkSet, rebuildControl } from "../dig/index.ts";
+import { ChunkSet, DATA_FILE, rebuildControl } from "../dig/index.ts";
 import type { RebuildSource, ReferencesOfTree } from "../dig/index.ts";
 import { openLmdbControl } from "../dig/lmdb/index.ts";
 import { readBatches, readStoredBatches } from "../events/index.ts";
-import type { EventStore, MachineEventType } from "../events/index.ts";
+import type { Enrolment, EventStore, MachineEventType } from "../events/index.ts";
 import { Purges, purgesOfTree, referencesOfTree } from "../projections/index.ts";
 import type { PurgeFact, Snapshot } from "../projections/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
@@ -16,23 +16,29 @@ import { openZstd } from "./os/index.ts";
 
 const QUOTA_BYTES_UNKNOWN = 2 ** 40; // Used only where both superblocks are damaged; the next start may set another.
 
-export async function rebuildMachine(disk: Disk, directory: DataDirectory, store: EventStore): Promise<void> {
-  const { machine } = directory.format;
+export async function rebuildAll(disk: Disk, { path, format }: DataDirectory, store: EventStore): Promise<void> {
+  const { machine } = format;
   const enrolled = await enrolmentOf(store, streamOf(machine));
-  if (enrolled === undefined)
-    throw new RainbowError("NO_STORE", `${directory.path}: the event store has nothing of machine ${machine}: there is nothing to repair`);
-  await rebuildControl(
-    {
-      disk,
-      directory: join(directory.path, "machines", machine),
-      hashKey: Buffer.from(enrolled.hashKey, "hex"),
-      control: openLmdbControl,
-      zstd: openZstd(),
-      uuid: enrolled.dataFile,
-      quotaBytes: QUOTA_BYTES_UNKNOWN,
-    },
-    await rebuildSource(store, streamOf(machine)),
-  );
+  if (enrolled === undefined) throw new RainbowError("NO_STORE", `${path}: the event store has nothing of machine ${machine}: there is nothing to repair`);
+  await rebuildOne(disk, store, { directory: join(path, "machines", machine), stream: streamOf(machine), enrolled });
+  const mirrors = await store.streams(mirrorStreamOf(""));
+  for (const { stream } of mirrors.filter(({ deleted }) => !deleted)) {
+    const defined = await enrolmentOf(store, stream);
+    const directory = join(path, "mirrors", stream.slice(mirrorStreamOf("").length));
+    if (defined !== undefined && disk.exists(join(directory, DATA_FILE))) await rebuildOne(disk, store, { directory, stream, enrolled: defined });
+  }
+}
+
+interface Rebuilding {
+  readonly directory: string;
+  readonly stream: string;
+  readonly enrolled: Enrolment;
+}
+
+async function rebuildOne(disk: Disk, store: EventStore, { directory, stream, enrolled }: Rebuilding): Promise<void> {
+  const { hashKey, dataFile: uuid } = enrolled;
+  const parts = { disk, directory, hashKey: Buffer.from(hashKey, "hex"), control: openLmdbControl, zstd: openZstd(), uuid };
+  await rebuildControl({ ...parts, quotaBytes: QUOTA_BYTES_UNKNOWN }, await rebuildSource(store, stream));
 }
 
 /**

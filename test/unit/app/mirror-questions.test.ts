@@ -3,34 +3,12 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Trail } from "../../../src/actors/audit/index.ts";
-import { Mirrors } from "../../../src/app/mirrors.ts";
-import { openTarget } from "../../../src/app/open-target.ts";
-import type { OperationsContext } from "../../../src/app/operations/context.ts";
-import { operationsOf } from "../../../src/app/operations/index.ts";
-import type { InstantWords, Operations, RestoreRequest } from "../../../src/app/operations/types.ts";
-import { openDisk, openOs, openXxh3 } from "../../../src/app/os/index.ts";
-import { systemClock, systemRandom } from "../../../src/app/platform.ts";
-import type { OpenedMirror } from "../../../src/actors/mirror-files/index.ts";
 import { byteStringOfText, isRainbowError } from "../../../src/core/index.ts";
-import type { ByteString, Revision } from "../../../src/core/index.ts";
-import { openDig } from "../../../src/dig/index.ts";
-import { openLmdbControl } from "../../../src/dig/lmdb/index.ts";
-import { MemoryEventStore, NO_STREAM } from "../../../src/events/index.ts";
-import type { MirrorFact } from "../../../src/projections/index.ts";
-import { openDigests } from "../../../src/rsync/index.ts";
+import type { ByteString } from "../../../src/core/index.ts";
+import { all, instant, mirrorHistory, MirrorWorld, NOW } from "../../support/mirror-world.ts";
 import { temporaryDirectory } from "../../support/temp.ts";
 
 const at = (path: string): ByteString => byteStringOfText(path);
-const NOW: InstantWords = { kind: "now" };
-const instant = (revision: number): InstantWords => ({ kind: "revision", revision });
-const digests = await openDigests(openXxh3());
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
 
 async function codeOf(run: () => Promise<unknown>): Promise<string> {
   try {
@@ -42,84 +20,10 @@ async function codeOf(run: () => Promise<unknown>): Promise<string> {
   }
 }
 
-class World {
-  readonly target = temporaryDirectory("target");
-  readonly mirrors: Mirrors;
-  readonly operations: Operations;
-  private readonly os = openOs();
-
-  constructor() {
-    const [store, clock, random, os] = [new MemoryEventStore(), systemClock(), systemRandom(), this.os];
-    const create = { uuid: random.uuid(), quotaBytes: 2 ** 32 };
-    this.mirrors = new Mirrors({
-      directory: temporaryDirectory("data"),
-      version: "test",
-      clock,
-      random,
-      store: () => store,
-      openDig: (directory, hashKey, isNew) => openDig({ disk: openDisk(os), directory, hashKey, control: openLmdbControl, ...(isNew ? { create } : {}) }),
-      openMemory: (path) => openLmdbControl({ path, create: true, readOnly: false }),
-      openObjects: ({ target }) => openTarget(target, { os, random }),
-      content: { digests: async () => digests, owner: { uid: process.getuid!(), gid: process.getgid!() } },
-    });
-    const trail = new Trail({ store: () => store, stream: "host-audit-test", clock });
-    const witness = { revision: NO_STREAM, chainHash: "" };
-    const host = { opened: () => assert.unreachable("the machine is not asked"), eventStore: store, trail, witness: () => witness };
-    this.operations = operationsOf({
-      host,
-      mirrors: this.mirrors,
-      os,
-      disk: openDisk(os),
-      clock,
-      random,
-      machine: "m",
-      capture: undefined,
-    } as unknown as OperationsContext);
-  }
-
-  /** Stores a file as a sync does, and gives the fact that tells of it. */
-  async put(mirror: OpenedMirror, path: string, text: string, isDigestWrong = false): Promise<MirrorFact> {
-    const bytes = Buffer.from(text);
-    const digest = digests.ofFile("xxh128", 0);
-    digest.update(bytes);
-    const stamp = { mode: 0o640, mtimeSeconds: 1_000_000_000 + text.length, mtimeNanos: 5 };
-    const recorded = { name: "xxh128", bytes: isDigestWrong ? Buffer.alloc(16) : digest.digest() };
-    const objects = await this.mirrors.objectsOf(mirror);
-    const [place] = await objects.put([{ key: at(path), bytes, metadata: { kind: "file", ...stamp, linkTarget: undefined, digest: recorded } }]);
-    return { type: "FileArrived", path: at(path), kind: "file", ...stamp, sizeBytes: bytes.length, rdev: 0, digest: recorded, place };
-  }
-
-  async text(path: string, when: InstantWords): Promise<string> {
-    const items = await all(this.operations.read({ path: at(path), at: when }));
-    return items.flatMap((item) => (item.type === "bytes" ? [item.bytes.toString()] : [])).join("");
-  }
-
-  async paths(path: string, when: InstantWords, depthMax = 9): Promise<string[]> {
-    const items = await all(this.operations.list({ path: at(path), at: when, depthMax }));
-    return items.flatMap((item) => (item.type === "entry" ? [item.path] : []));
-  }
-
-  restore(path: string, target: string, more: Partial<RestoreRequest> = {}): Promise<unknown[]> {
-    const plain = { overwrite: false, delete: false, dryRun: false, include: [], exclude: [], inPlace: false, at: NOW };
-    return all(this.operations.restore({ ...plain, path: at(path), target: at(target), ...more }));
-  }
-}
-
-/** A mirror with three instants: two files; one changed and one more; one gone. */
-async function history(): Promise<{ readonly world: World; readonly mirror: OpenedMirror; readonly revisions: readonly Revision[] }> {
-  const world = new World();
-  const mirror = await world.mirrors.add({ label: "debian", source: "rsync://host/module", target: world.target, options: {} });
-  const files = await mirror.files();
-  const first = await files.record([await world.put(mirror, "dists/Release", "one"), await world.put(mirror, "pool/a.deb", "package a")]);
-  const second = await files.record([await world.put(mirror, "dists/Release", "three"), await world.put(mirror, "pool/b c.deb", "package b")]);
-  const third = await files.record([{ type: "FileWithdrawn", path: at("pool/a.deb"), reason: "gone" }]);
-  return { world, mirror, revisions: [first, second, third] };
-}
-
 const test = suite("questions about mirrors");
 
 test("lists, trees and single entries of any instant", async () => {
-  const { world, revisions } = await history();
+  const { world, revisions } = await mirrorHistory();
   const [first, second] = revisions;
   assert.equal(
     await world.paths("mirror:debian", instant(first!)),
@@ -140,7 +44,7 @@ test("lists, trees and single entries of any instant", async () => {
 });
 
 test("what happened to a path, what was deleted, and what differs between two instants", async () => {
-  const { world, revisions } = await history();
+  const { world, revisions } = await mirrorHistory();
   const [first, second, third] = revisions;
   const log = await all(world.operations.log({ path: at("mirror:debian/dists/Release"), at: NOW, maxCount: 9 }));
   assert.equal(
@@ -170,7 +74,7 @@ test("what happened to a path, what was deleted, and what differs between two in
 });
 
 test("content of now is read and restored; what the target does not have any more is said to be gone, never replaced by what is there", async () => {
-  const { world, revisions } = await history();
+  const { world, revisions } = await mirrorHistory();
   assert.is(await world.text("mirror:debian/dists/Release", NOW), "three");
   assert.match(await codeOf(() => world.text("mirror:debian/dists/Release", instant(revisions[0]!))), /^OBJECT_CHANGED/);
   const out = join(temporaryDirectory("out"), "copy");
@@ -194,7 +98,7 @@ test("content of now is read and restored; what the target does not have any mor
 });
 
 test("a deleted file comes back to a place that is named, as long as its object is there", async () => {
-  const { world } = await history();
+  const { world } = await mirrorHistory();
   const out = join(temporaryDirectory("out"), "a.deb");
   await all(world.operations.undelete({ path: at("mirror:debian/pool/a.deb"), target: at(out) }));
   assert.is(readFileSync(out, "utf8"), "package a");
@@ -203,7 +107,7 @@ test("a deleted file comes back to a place that is named, as long as its object 
 });
 
 test("a stored object that is not what was stored is never taken for it", async () => {
-  const world = new World();
+  const world = new MirrorWorld();
   const mirror = await world.mirrors.add({ label: "m", source: "rsync://host/module", target: world.target, options: {} });
   await (await mirror.files()).record([await world.put(mirror, "bad", "content", true)]);
   assert.match(await codeOf(() => world.text("mirror:m/bad", NOW)), /^OBJECT_CORRUPT/);
@@ -211,7 +115,7 @@ test("a stored object that is not what was stored is never taken for it", async 
 });
 
 test("an unknown mirror, an empty one and a name that is none are said to be so", async () => {
-  const world = new World();
+  const world = new MirrorWorld();
   assert.match(await codeOf(() => world.paths("mirror:none/x", NOW)), /^NOT_FOUND: there is no mirror 'none': none is defined yet/);
   const definition = { source: "rsync://host/module", target: world.target, options: {} };
   const mirror = await world.mirrors.add({ label: "empty", ...definition });
