@@ -66,17 +66,20 @@ interface Copying {
   readonly info: StreamInfo;
   readonly signal: AbortSignal;
   readonly place: string;
+  readonly onCopied?: (doneEvents: number, allEvents: number) => void;
 }
 
-async function copyStream(from: EventStore, to: EventStore, { info, signal, place }: Copying): Promise<CopiedStream> {
+/** Up to the info's head, which may lie before the stream's own. */
+export async function copyStream(from: EventStore, to: EventStore, { info, signal, place, onCopied }: Copying): Promise<CopiedStream> {
   const { stream, headRevision, truncatedBefore } = info;
   let { headRevision: head } = await to.info(stream);
   await refuseOtherHistory(from, to, { info, head, place });
   let eventCount = 0;
   while (head < headRevision && !signal.aborted) {
-    const events = head + 1 < truncatedBefore ? placeholders(head + 1, truncatedBefore) : await pageAfter(from, stream, head as Revision);
+    const events = head + 1 < truncatedBefore ? placeholders(head + 1, truncatedBefore) : await pageAfter(from, info, head as Revision);
     ({ revision: head } = await to.append(stream, head as Revision, events));
     eventCount += events.length;
+    onCopied?.(head + 1, headRevision + 1);
   }
   if (signal.aborted) throw new RainbowError("BUSY", "the copy was broken off; the same command goes on from there", { stream });
   if (truncatedBefore > (await to.info(stream)).truncatedBefore) await to.truncateBefore(stream, truncatedBefore);
@@ -108,9 +111,9 @@ function placeholders(first: number, end: number): NewEvent[] {
   });
 }
 
-async function pageAfter(from: EventStore, stream: string, head: Revision): Promise<StoredEvent[]> {
+async function pageAfter(from: EventStore, { stream, headRevision }: StreamInfo, head: Revision): Promise<StoredEvent[]> {
   const next = (head + 1) as Revision;
-  const page = await from.read(stream, { from: next, maxCount: PAGE_EVENTS, bytesMax: APPEND_BYTES, withoutPositions: true });
+  const page = await from.read(stream, { from: next, maxCount: Math.min(PAGE_EVENTS, headRevision - head), bytesMax: APPEND_BYTES, withoutPositions: true });
   if (page[0]?.revision === next) return page;
   throw new RainbowError("EVENT_CORRUPT", `stream '${stream}' has no event ${next} where it goes on: run 'rainbow check' on the store that is copied`, {
     stream,

@@ -11,7 +11,7 @@ import type { Clock, Os, Random } from "../core/index.ts";
 import { writeDurably } from "./durable-file.ts";
 import { hasOwnEvents } from "./events-choice.ts";
 import { filesystemWarnings, refuseFilesystem } from "./filesystem-fitness.ts";
-import { RESTORE_TEXT } from "./restore-text.ts";
+import { replayText, RESTORE_TEXT } from "./restore-text.ts";
 
 export const FORMAT_VERSION = 1;
 const FORMAT_FILE = "FORMAT";
@@ -28,6 +28,14 @@ export interface Format {
   readonly created: string;
   /** Whether the stores were made; until then missing ones are made. */
   readonly complete: boolean;
+  /** It is no machine's own: a replay of another data directory's events up to a revision, made to be read. */
+  readonly replay?: ReplayOrigin;
+}
+
+export interface ReplayOrigin {
+  /** The data directory that has the content. */
+  readonly of: string;
+  readonly revision: number;
 }
 
 export interface DataDirectory {
@@ -50,6 +58,8 @@ export interface OpenDataDirectoryOptions {
   readonly os: Os;
   readonly clock: Clock;
   readonly random: Random;
+  /** What FORMAT says where the directory is made; default: a new machine's. */
+  readonly format?: Omit<Format, "format" | "created" | "complete">;
 }
 
 /** Opens and locks. NO_STORE, DATA_DIR_REFUSED, NEWER_FORMAT, STORE_CORRUPT or BUSY, each with what to do. */
@@ -103,14 +113,21 @@ export function readFormat(path: string): Format | undefined {
 
 function parseFormat(text: string, path: string): Format {
   const value = jsonOf(text, path);
-  const { format, machine, label, created, complete } = value;
+  const { format, machine, label, created, complete, replay } = value;
   if (typeof format === "number" && format > FORMAT_VERSION) {
     const what = `${path}: written by a newer version of Rainbow (format ${format}, this one reads up to ${FORMAT_VERSION})`;
     throw new RainbowError("NEWER_FORMAT", `${what}; use that version`, { path, format });
   }
   const isWhole = format === FORMAT_VERSION && typeof machine === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(machine);
   if (!isWhole) throw damagedFormat(path);
-  return { format, machine, label: textOf(label), created: textOf(created), complete: complete === true };
+  const origin = replay === undefined ? {} : { replay: replayOrigin(replay, path) };
+  return { format, machine, label: textOf(label), created: textOf(created), complete: complete === true, ...origin };
+}
+
+function replayOrigin(value: unknown, path: string): ReplayOrigin {
+  const { of, revision } = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
+  if (typeof of !== "string" || !Number.isSafeInteger(revision)) throw damagedFormat(path);
+  return { of, revision: revision as number };
 }
 
 function textOf(value: unknown): string {
@@ -176,10 +193,10 @@ function lockOf(path: string, os: Os): number | undefined {
   }
 }
 
-function createFormat({ path, random, clock }: OpenDataDirectoryOptions): Format {
+function createFormat({ path, random, clock, format: given }: OpenDataDirectoryOptions): Format {
   const created = new Date(Math.floor(clock.now() / 1000)).toISOString();
-  const format: Format = { format: FORMAT_VERSION, machine: random.uuid(), label: hostname(), created, complete: false };
-  writeDurably(join(path, "RESTORE.txt"), RESTORE_TEXT);
+  const format: Format = { format: FORMAT_VERSION, created, complete: false, ...(given ?? { machine: random.uuid(), label: hostname() }) };
+  writeDurably(join(path, "RESTORE.txt"), format.replay === undefined ? RESTORE_TEXT : replayText(format.replay));
   writeDurably(join(path, FORMAT_FILE), formatText(format)); // Last: from here on it is a data directory.
   return format;
 }

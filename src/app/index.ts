@@ -41,6 +41,7 @@ export type {
   PurgePlanItem,
   RebasedItem,
   ReplayStatus,
+  ReplayedItem,
   RestoreItem,
   RestoreRequest,
   RestoreSummary,

@@ -13,9 +13,10 @@ import { openLmdbControl } from "../dig/lmdb/index.ts";
 import type { EventStore } from "../events/index.ts";
 import { openDigests } from "../rsync/index.ts";
 import type { Digests } from "../rsync/index.ts";
+import { withBorrowedContent } from "./borrowed-content.ts";
 import { openAgentMemory } from "./agent-memory.ts";
 import { openDataDirectory } from "./data-directory.ts";
-import type { DataDirectory } from "./data-directory.ts";
+import type { DataDirectory, ReplayOrigin } from "./data-directory.ts";
 import { hasOwnEvents } from "./events-choice.ts";
 import { Host } from "./host.ts";
 import type { Unfinished } from "./host.ts";
@@ -53,7 +54,8 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
   const { os, reason } = chooseOs();
   const directory = openDataDirectory({ path: options.dataDirectory, create: options.create, forWriting: mode === "protect", os, clock, random });
   try {
-    const { machine, label } = directory.format;
+    const { machine, label, replay } = directory.format;
+    if (replay !== undefined && mode !== "read") throw refusedReplay(directory.path, replay);
     const starting = new Starting({ clock, dataDirectory: directory.path, machine, label, version: options.version });
     await options.onStarting?.(starting.operations);
     const parts: Parts = { os, disk: openDisk(os), directory, starting };
@@ -66,7 +68,7 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
     const host = new Host({ ...hostOptions(parts, options, mend), beforeClosing, alsoLook, ...(capture === undefined ? {} : { capture }) });
     const mirrors = makeMirrors(parts, options, host);
     await host.start();
-    directory.markComplete();
+    if (replay === undefined) directory.markComplete(); // A replay is complete when it is made.
     await host.capturing();
     if (capture !== undefined) await takeOverNotes(host, capture, directory.path);
     const operations = operationsOf({
@@ -83,6 +85,7 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
       machine,
       label,
       version: options.version,
+      replay,
     });
     starting.open(operations);
     const warnings =
@@ -92,6 +95,11 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
     directory.close();
     throw error;
   }
+}
+
+function refusedReplay(path: string, { of, revision }: ReplayOrigin): RainbowError {
+  const what = `${path}: is a replay of ${of} up to r${revision}, made to be read`;
+  return new RainbowError("DATA_DIR_REFUSED", `${what}; protect into ${of} itself, or name another folder with --data-dir`, { path, of, revision });
 }
 
 async function closeAll(host: Host, agent: Agent | undefined, directory: DataDirectory): Promise<Unfinished | undefined> {
@@ -109,7 +117,7 @@ function hostOptions(
   options: OpenRainbowOptions,
   mend: () => Promise<void>,
 ): Omit<ConstructorParameters<typeof Host>[0], "capture"> {
-  const { machine, label } = directory.format;
+  const { machine, label, replay } = directory.format;
   return {
     directory: directory.path,
     machine,
@@ -122,7 +130,10 @@ function hostOptions(
       await mend();
       return await openEvents(directory, options.events);
     },
-    openDig: (path, hashKey, isNew) => openMachineDig(disk, path, hashKey, isNew && !directory.format.complete ? options.random.uuid() : undefined),
+    openDig: async (path, hashKey, isNew) => {
+      const dig = await openMachineDig(disk, path, hashKey, isNew && !directory.format.complete ? options.random.uuid() : undefined);
+      return replay === undefined ? dig : await withBorrowedContent(dig, { disk, origin: replay, machine, hashKey });
+    },
     freeBytes: () => disk.freeBytes(directory.path),
     onReplay: (doneEvents, allEvents) => options.onReplay?.(starting.note(doneEvents, allEvents)),
   };

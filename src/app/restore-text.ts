@@ -29,3 +29,16 @@ What the files are
 A lost FORMAT can be written by hand:
   {"format": 1, "machine": "<the name of the folder below machines/>", "label": "", "created": "", "complete": true}
 `;
+
+/** The same of a replay for an auditor. */
+export function replayText({ of, revision }: { readonly of: string; readonly revision: number }): string {
+  return `This folder holds a replay that Rainbow made for an auditor: the events of ${of} up to revision ${revision}, copied as they were,
+and what was true then, built from them. It is no backup: the content of files lies in ${of} alone, and is read there
+as long as that keeps it. Names, attributes and history are all here:
+
+  bin/rainbow --data-dir DATA ls PATH          what was there (also tree, find, diff, log, deleted; cat and restore with the other folder)
+  bin/rainbow --data-dir DATA audit --verify   whether the events are whole (--head: and go on from a hash that was kept elsewhere)
+
+It can be deleted at any time.
+`;
+}

@@ -5,9 +5,22 @@
  */
 export { diffTrees } from "./diff/index.ts";
 export type { Difference, DifferenceKind } from "./diff/index.ts";
-export { DigTreeProjection, gapsTouching, namedChunks, Purges, purgesOfTree, referencesOfTree, runsOfNodes, TREE_LIMITS } from "./dig-tree/index.ts";
+export {
+  compareStates,
+  digestOf,
+  DigTreeProjection,
+  entriesOfTree,
+  gapsTouching,
+  namedChunks,
+  Purges,
+  purgesOfTree,
+  referencesOfTree,
+  runsOfNodes,
+  TREE_LIMITS,
+} from "./dig-tree/index.ts";
 export type {
   ControlFacts,
+  LiveState,
   NamedChunks,
   ProjectionOptions,
   Purge,

@@ -35,6 +35,7 @@ type Asked = Partial<
       readonly acceptTime: boolean;
       readonly to: InstantWords | undefined;
       readonly pattern: string;
+      readonly into: string;
       readonly paths: readonly ByteString[];
     }
 >;
@@ -61,6 +62,7 @@ const NOTED: { readonly [Name in keyof Operations]?: Noted } = {
   setPolicy: { action: "policy", wanted: ({ words, acceptTime }) => (acceptTime === true ? "accept-time" : (words ?? []).join(" ")) },
   rebase: { action: "rebase", isLong: true, wanted: ({ to }) => (to === undefined ? "what the policy lets go" : `to ${instantText(to)}`) },
   purge: { action: "purge", isLong: true, when: ({ dryRun }) => dryRun !== true, paths: ({ paths }) => paths ?? [] },
+  replay: { action: "read", when: ({ into }) => into !== undefined, wanted: ({ into }) => `a replay into '${into ?? ""}'` },
   addRoot: { action: "protect", paths: onePath },
   removeRoot: { action: "release", paths: onePath },
   pause: { action: "pause" },
@@ -101,6 +103,7 @@ const STREAMS: ReadonlySet<string> = new Set<keyof Operations>([
   "rebase",
   "purge",
   "repair",
+  "replay",
 ]);
 
 function callNoted(context: OperationsContext, name: string, noted: Noted, method: Method): Method {

@@ -1,33 +1,73 @@
 /** Looking after the stores: check, repair, replay, and the events themselves. */
 import { discardForReplay } from "../../actors/retention/index.ts";
 import { isRainbowError, RainbowError } from "../../core/index.ts";
+import type { Revision } from "../../core/index.ts";
 import { readBatches, verifyChain } from "../../events/index.ts";
 import type { EventStore } from "../../events/index.ts";
 import { DigTreeProjection } from "../../projections/index.ts";
+import type { ReplayReport } from "../../projections/index.ts";
+import { replayInto } from "../replay-into.ts";
 import type { OperationsContext } from "./context.ts";
 import { readableEvents } from "./events.ts";
+import { resolveInstant } from "./instants.ts";
 import { mendFromLiveFiles } from "./mending.ts";
 import { ProgressQueue, whileWorking } from "./progress.ts";
-import type { Operations, ProblemItem, ProgressItem, SalvagedItem } from "./types.ts";
+import type { Operations, ProblemItem, ProgressItem, ReplayedItem, SalvagedItem } from "./types.ts";
 
 export function caring(context: OperationsContext): Pick<Operations, "check" | "repair" | "replay" | "events"> {
   return {
     check: ({ readData }) => check(context, readData),
     repair: () => repair(context),
-    replay: ({ verify }) => replay(context, verify),
+    replay: (request, signal) => replay(context, request, signal),
     events: (request, signal) => readableEvents(context.host.eventStore, context.host.opened().stream, request, signal),
   };
 }
 
-async function* replay(context: OperationsContext, isVerifying: boolean): AsyncGenerator<ProgressItem | ProblemItem> {
+type Asked = Parameters<Operations["replay"]>[0];
+
+async function* replay(
+  context: OperationsContext,
+  asked: Asked,
+  signal = new AbortController().signal,
+): AsyncGenerator<ProgressItem | ProblemItem | ReplayedItem> {
   const { host, clock } = context;
-  const { projection } = host.opened();
   const queue = new ProgressQueue();
-  if (!isVerifying) return yield* replayAnew(context, queue);
-  const report = yield* whileWorking(clock, projection.verifyReplay(queue.events), queue);
+  if (!asked.verify && asked.to === undefined && asked.into === undefined) return yield* replayAnew(context, queue);
+  const { projection } = host.opened();
+  const { revision } = await resolveInstant(host.opened(), asked.to ?? { kind: "now" });
+  const startedUs = clock.monotonicUs();
+  const ending = AbortSignal.any([signal, host.stopSignal]);
+  const work =
+    asked.into === undefined
+      ? projection.verifyReplay({ to: revision, onProgress: queue.events, signal: ending })
+      : replayBeside(context, { into: asked.into, to: revision, queue, signal: ending });
+  const report = yield* whileWorking(clock, work, queue);
+  if (report.isInterrupted) return;
   for (const { what, live, replayed } of report.differences) {
     yield { type: "problem", what: `${what}: the live projection has ${live}, a replay gives ${replayed}`, where: `r${report.revision}`, paths: [] };
   }
+  const { eventCount, keyCount, digest, differences } = report;
+  const seconds = (clock.monotonicUs() - startedUs) / 1e6;
+  const eventsPerSecond = seconds > 0 ? Math.round(eventCount / seconds) : 0;
+  const where = asked.into === undefined ? {} : { into: asked.into };
+  const timeUs = await projection.timeOf(revision);
+  yield { type: "replayed", revision, timeUs, eventCount, keyCount, seconds, eventsPerSecond, digest, differenceCount: differences.length, ...where };
+}
+
+interface Beside {
+  readonly into: string;
+  readonly to: Revision;
+  readonly queue: ProgressQueue;
+  readonly signal: AbortSignal;
+}
+
+async function replayBeside(
+  { host, os, disk, clock, random, label, dataDirectory }: OperationsContext,
+  { into, to, queue, signal }: Beside,
+): Promise<ReplayReport> {
+  const onCopied = (doneCount: number, allCount: number): void => queue.put({ phase: "copying events", doneCount, allCount });
+  const rest = { os, disk, clock, random, label, of: dataDirectory, into, to, signal, onCopied, onReplayed: queue.events };
+  return await replayInto({ live: host.opened(), store: host.eventStore, ...rest });
 }
 
 /** Drops every tree after the window's start and builds them again from the events. */

@@ -1,6 +1,7 @@
 /** What the operations are answered from. */
 import type { Capture } from "../../capture/index.ts";
 import type { Clock, Disk, Os, Random } from "../../core/index.ts";
+import type { ReplayOrigin } from "../data-directory.ts";
 import type { Host } from "../host.ts";
 import type { Mirrors } from "../mirrors.ts";
 import type { SalvagedEvents } from "../mend-events.ts";
@@ -21,5 +22,7 @@ export interface OperationsContext {
   readonly dataDirectory: string;
   readonly machine: string;
   readonly label: string;
+  /** It is a replay of another data directory, made to be read. */
+  readonly replay: ReplayOrigin | undefined;
   readonly version: string;
 }

@@ -26,6 +26,7 @@ export type {
   PurgePlanItem,
   RebasedItem,
   ReplayStatus,
+  ReplayedItem,
   RestoreItem,
   RestoreRequest,
   RestoreSummary,

@@ -10,6 +10,7 @@ import { resolveInstant } from "./instants.ts";
 import { ownerOf } from "./owners.ts";
 import { placeAt } from "./places.ts";
 import type { Place, Question } from "./places.ts";
+import { readable } from "./replayed.ts";
 import { proving } from "./proving.ts";
 import { protecting } from "./protecting.ts";
 import { bytesOfFile, entryOf, find, list } from "./reading.ts";
@@ -30,7 +31,7 @@ export function operationsOf(context: OperationsContext): Operations {
     ...auditing(context),
     ...proving(context),
   };
-  return audited(context, table);
+  return context.replay === undefined ? audited(context, table) : readable(context.replay, table);
 }
 
 type Reading = Pick<Operations, "instant" | "stat" | "list" | "find" | "read" | "largest">;

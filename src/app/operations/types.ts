@@ -164,6 +164,21 @@ export interface PurgedItem {
   /** For want of room so many runs of chunks were not moved: purged bytes lie in blocks that they share with others, until they are. */
   readonly unmovedRuns: number;
 }
+/** What a replay beside the live projections came to. */
+export interface ReplayedItem {
+  readonly type: "replayed";
+  readonly revision: number;
+  readonly timeUs: number;
+  readonly eventCount: number;
+  readonly keyCount: number;
+  readonly seconds: number;
+  readonly eventsPerSecond: number;
+  /** Of all that is true at that revision, in hex: the same wherever the same events are replayed. */
+  readonly digest: string;
+  readonly differenceCount: number;
+  /** Where it can be read with --data-dir. */
+  readonly into?: string;
+}
 export interface ProblemItem {
   readonly type: "problem";
   readonly what: string;
@@ -403,8 +418,14 @@ export interface Operations {
   check(request: { readonly readData: boolean }, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem>;
   /** Refused with BUSY while an `up` runs. */
   repair(request: Record<never, never>, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem | SalvagedItem>;
-  /** Rebuilds the projections beside the live ones and compares; a difference is a problem. */
-  replay(request: { readonly verify: boolean }, signal?: AbortSignal): AsyncIterable<ProgressItem | ProblemItem>;
+  /**
+   * `verify`, `to`, `into`: rebuilds the projections beside the live ones, in memory or in a data directory of its own (an absolute path),
+   * and compares; a difference is a problem. Without any of them the projections themselves are made anew.
+   */
+  replay(
+    request: { readonly verify: boolean; readonly to?: InstantWords; readonly into?: string },
+    signal?: AbortSignal,
+  ): AsyncIterable<ProgressItem | ProblemItem | ReplayedItem>;
   /** Readable events from `from` on; with `follow` it goes on with new ones. */
   events(request: { readonly from: number; readonly maxCount: number; readonly follow: boolean }, signal?: AbortSignal): AsyncIterable<EventItem>;
   /** Newest first; with `follow` the newest of before, oldest first, and then what comes. */

@@ -12,4 +12,7 @@ export type { ProjectionOptions } from "./projection.ts";
 export { contentPurged, Purges, purgesOfTree, runsOfNodes } from "./purges.ts";
 export type { Purge, PurgeFact } from "./purges.ts";
 export type { StateView } from "./state-view.ts";
-export type { ReplayDifference, ReplayReport } from "./verify-replay.ts";
+export type { LiveState } from "./live-state.ts";
+export { compareStates } from "./verify-replay.ts";
+export type { ReplayDifference, ReplayOptions, ReplayReport } from "./verify-replay.ts";
+export { digestOf, entriesOfTree } from "./walk-state.ts";

@@ -24,6 +24,8 @@ import { batchEndBefore, resolveTime, timeOf } from "./instants.ts";
 import type { ResolvedTime, StreamSpan } from "./instants.ts";
 import { PREFIX } from "./keys.ts";
 import { referencesOfTree } from "./named-chunks.ts";
+import { liveStateOf } from "./live-state.ts";
+import type { LiveState } from "./live-state.ts";
 import { buildPastTree } from "./past-tree.ts";
 import { dueOf, planTree, TREE_LIMITS } from "./policy.ts";
 import type { Plan, TreeLimits } from "./policy.ts";
@@ -35,7 +37,7 @@ import { State } from "./state.ts";
 import { StateView } from "./state-view.ts";
 import { replayedState } from "./tail.ts";
 import { verifyReplay } from "./verify-replay.ts";
-import type { ReplayReport } from "./verify-replay.ts";
+import type { ReplayOptions, ReplayReport } from "./verify-replay.ts";
 import { changesOf } from "./tree-changes.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -465,20 +467,17 @@ export class DigTreeProjection {
   }
 
   /** Rebuilds the state from nothing beside the live one and compares. The memory it takes grows with the number of files. */
-  async verifyReplay(onProgress?: (revision: Revision, head: Revision) => void): Promise<ReplayReport> {
-    const base = this.openBase(this.atBase);
-    const counts = this.state.counts!.snapshot();
-    const window = this.window() === 0 ? undefined : this.openBase(this.window());
-    const hold = this.dig.freeing.holdEvents(window?.revision ?? NO_STREAM);
-    const liveCount = (chunk: ChunkNumber): number => counts.get(chunk) ?? this.dig.chunks.liveCount(chunk);
-    try {
-      const state = new State({ base, layers: this.state.freeze() });
-      return await verifyReplay(this.store, this.stream, { state, window, revision: this.at, liveCount }, onProgress);
-    } finally {
-      hold.release();
-      window?.close();
-      base?.close();
-    }
+  async verifyReplay(options: ReplayOptions = {}): Promise<ReplayReport> {
+    return await verifyReplay(await this.liveState(options.to), options);
+  }
+
+  /** The state at a batch end of the window (now, where none is named), with the events and trees that it came from held. */
+  liveState(to = this.at): Promise<LiveState> {
+    const isNow = to === this.at;
+    const now = isNow ? { layers: this.state.freeze(), counts: this.state.counts!.snapshot() } : undefined;
+    const { store, stream, dig } = this;
+    const openBase = (revision: Revision): Base | undefined => this.openBase(revision);
+    return liveStateOf({ store, stream, dig, first: this.window(), to, tree: isNow ? this.atBase : this.treeAt(to), openBase, now });
   }
 
   /** Stops after the batch under way, builds the last tree and gives everything back. A full disk leaves the tail to the next start. */

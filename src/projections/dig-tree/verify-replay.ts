@@ -2,11 +2,10 @@
 import { displayOf } from "../../core/index.ts";
 import type { ByteString, ChunkNumber, Revision } from "../../core/index.ts";
 import { NO_STREAM, readBatches } from "../../events/index.ts";
-import type { EventStore } from "../../events/index.ts";
-import type { Base } from "./base.ts";
 import { ChunkCounts } from "./chunk-counts.ts";
 import { evolve } from "./evolve.ts";
 import { namePartOfKey, nodeOfKey, PREFIX, regionOfKey } from "./keys.ts";
+import type { LiveState } from "./live-state.ts";
 import { referencesOfTree } from "./named-chunks.ts";
 import { State } from "./state.ts";
 import { digestOf, walkState } from "./walk-state.ts";
@@ -27,48 +26,61 @@ export interface ReplayReport {
   readonly digest: string;
   /** The first few. */
   readonly differences: readonly ReplayDifference[];
+  /** It was not replayed to the end, and nothing was compared. */
+  readonly isInterrupted: boolean;
 }
 
 const DIFFERENCES_MAX = 20;
 const SLICE_EVENTS = 5000; // About 15 ms of folding; others get their turn then.
 
-export interface LiveState {
-  readonly state: State;
-  /** The tree at the window's start, where events before it are gone: the replay begins there. */
-  readonly window: Base | undefined;
-  readonly revision: Revision;
-  liveCount(chunk: ChunkNumber): number;
+export interface ReplayOptions {
+  /** A batch end of the window. Default: now. */
+  readonly to?: Revision;
+  readonly onProgress?: (doneEvents: number, allEvents: number) => void;
+  /** Aborted, the replay ends at once. */
+  readonly signal?: AbortSignal;
 }
 
-export async function verifyReplay(
-  store: EventStore,
-  stream: string,
-  live: LiveState,
-  onProgress: (revision: Revision, head: Revision) => void = () => undefined,
-): Promise<ReplayReport> {
-  const { window } = live;
+/** Closes `live`. */
+export async function verifyReplay(live: LiveState, options: ReplayOptions): Promise<ReplayReport> {
+  try {
+    return await replayBeside(live, options);
+  } finally {
+    live.close();
+  }
+}
+
+async function replayBeside(live: LiveState, options: ReplayOptions): Promise<ReplayReport> {
+  const { store, stream, window, revision } = live;
   const atWindow = new Map<ChunkNumber, number>();
   if (window !== undefined) await referencesOfTree(window.reader, (chunk) => void atWindow.set(chunk, (atWindow.get(chunk) ?? 0) + 1));
   const counts = new ChunkCounts((chunk) => atWindow.get(chunk) ?? 0);
   for (const chunk of atWindow.keys()) counts.touch(chunk);
   const replayed = new State({ base: window, counts });
+  const before = window?.revision ?? NO_STREAM;
   let [eventCount, sliceCount] = [0, 0];
-  for await (const batch of readBatches(store, stream, ((window?.revision ?? NO_STREAM) + 1) as Revision, live.revision)) {
+  for await (const batch of readBatches(store, stream, (before + 1) as Revision, revision)) {
     for (const recorded of batch.events) evolve(replayed, recorded);
     eventCount += batch.events.length;
     sliceCount += batch.events.length;
+    if (options.signal?.aborted === true) return { revision, eventCount, keyCount: 0, digest: "", differences: [], isInterrupted: true };
     if (sliceCount < SLICE_EVENTS) continue;
     sliceCount = 0;
-    onProgress(batch.last, live.revision);
+    options.onProgress?.(batch.last - before, revision - before);
     await new Promise((resolve) => setImmediate(resolve));
   }
-  const { keyCount, differences } = compare(walkState(live.state), walkState(replayed));
-  for (const [chunk, count] of counts.snapshot()) {
-    const liveCount = live.liveCount(chunk as ChunkNumber);
+  const { keyCount, differences } = compareStates(live.state, replayed);
+  for (const [chunk, count] of live.liveCount === undefined ? [] : counts.snapshot()) {
+    const liveCount = live.liveCount!(chunk as ChunkNumber);
     if (liveCount !== count && differences.length < DIFFERENCES_MAX)
       differences.push({ what: `references of chunk ${chunk}`, live: `${liveCount}`, replayed: `${count}` });
   }
-  return { revision: live.revision, eventCount, keyCount, digest: digestOf(replayed).toString("hex"), differences };
+  return { revision, eventCount, keyCount, digest: digestOf(replayed).toString("hex"), differences, isInterrupted: false };
+}
+
+/** Key by key. */
+export function compareStates(live: State, replayed: State): { readonly keyCount: number; readonly differences: ReplayDifference[] } {
+  return compare(walkState(live), walkState(replayed));
 }
 
 function compare(live: Iterator<KeyAndValue>, replayed: Iterator<KeyAndValue>): { readonly keyCount: number; readonly differences: ReplayDifference[] } {

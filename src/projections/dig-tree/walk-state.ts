@@ -1,5 +1,6 @@
 /** Everything a State holds, as keys and values in key order: for digests and comparisons. */
 import { createHash } from "node:crypto";
+import type { Base } from "./base.ts";
 import { PREFIX } from "./keys.ts";
 import { mergeNewest } from "./merge.ts";
 import type { State } from "./state.ts";
@@ -24,6 +25,12 @@ export function* walkState(state: State): IterableIterator<KeyAndValue> {
     const newer = layers.map((layer) => controlEntriesOf(layer, prefix));
     for (const { key, value } of mergeNewest([...older, ...newer])) if (value !== undefined) yield { key, value };
   }
+}
+
+/** Every key of a tree with what its segments lay over it, in key order: enough to build the same tree elsewhere. Buffers are copies. */
+export function* entriesOfTree(base: Base): IterableIterator<KeyAndValue> {
+  for (const prefix of [...SCATTERED, ...CONTROL])
+    for (const { key, value } of base.everything(prefix)) if (value !== undefined) yield { key: Buffer.from(key), value: Buffer.from(value) };
 }
 
 /** SHA-256 over all keys and values: equal exactly where two states answer the same. */

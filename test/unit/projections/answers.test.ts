@@ -3,6 +3,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isRainbowError, MACHINE_NODE, nodeIdOf } from "../../../src/core/index.ts";
 import type { Attributes, ByteString, Change, Epoch, GapReason, NodeId, NodeKind, Revision, TimeUs } from "../../../src/core/index.ts";
+import { encodeEvent, MemoryEventStore } from "../../../src/events/index.ts";
+import type { ReadOptions, StoredEvent } from "../../../src/events/index.ts";
 import {
   activityOf,
   deletionsBelow,
@@ -19,6 +21,7 @@ import { ProjectedMachine, STREAM } from "../../support/projected-machine.ts";
 
 const test = suite("answers of the projections");
 const ATTRIBUTES: Attributes = { mode: 0o644, uid: 0, gid: 0, mtimeSeconds: 1, mtimeNanos: 0, btimeSeconds: 0, btimeNanos: 0, xattrs: [] };
+const NO_METADATA = { agentTimeUs: 0 as TimeUs, monotonicUs: 0, hostTimeUs: 0 as TimeUs, epoch: 0 as Epoch, sequence: 0, correlation: "" };
 const named = (text: string): ByteString => text as ByteString;
 const id = (n: number): NodeId => nodeIdOf(1 as Epoch, n);
 const [DATA, A, B, SUB, OTHER] = [id(1), id(2), id(3), id(4), id(5)];
@@ -52,8 +55,8 @@ class Machine {
   }
 
   /** With `/data` protected. */
-  static async make(): Promise<Machine> {
-    const machine = new Machine(await ProjectedMachine.make());
+  static async make(store?: MemoryEventStore): Promise<Machine> {
+    const machine = new Machine(await ProjectedMachine.make(undefined, store));
     await machine.inner.startEpoch();
     await machine.batch(created(DATA, MACHINE_NODE, "/data", "directory"));
     return machine;
@@ -370,6 +373,41 @@ test("the chunks that events and trees name are found, and those that were only 
   const { named: chunks, stored } = await namedChunks(inner.store, STREAM, inner.dig.trees);
   assert.equal([[...chunks], [...stored]], [[1], [1, 2]]);
   await inner.close();
+});
+
+test("a replay beside the live projection finds what the events do not say, now and at an instant before", async () => {
+  class Changed extends MemoryEventStore {
+    wrong: Revision | undefined;
+    override async read(stream: string, options: ReadOptions): Promise<StoredEvent[]> {
+      const page = await super.read(stream, options);
+      const size = encodeEvent({ type: "SizeSet", node: A, sizeBytes: 77 }, { ...NO_METADATA, index: 0 });
+      return page.map((event) => (event.revision === this.wrong ? { ...event, data: size.data } : event));
+    }
+  }
+  const store = new Changed();
+  const machine = await Machine.make(store);
+  await machine.batch(created(A, DATA, "a"));
+  const early = await machine.batch({ type: "SizeSet", node: A, sizeBytes: 5 });
+  await machine.inner.projection.projected(early);
+  await machine.inner.projection.buildTree();
+  const late = await machine.batch(created(B, DATA, "b"));
+  const { projection } = machine.inner;
+  await projection.projected(late);
+  for (const to of [early, late]) assert.equal((await projection.verifyReplay({ to })).differences, []);
+  const digests = [await projection.verifyReplay({ to: early }), await projection.verifyReplay()].map(({ digest }) => digest);
+  assert.is(new Set(digests).size, 2);
+  store.wrong = early;
+  for (const options of [{ to: early }, {}]) {
+    const { differences, digest } = await projection.verifyReplay(options);
+    assert.equal(
+      differences.map(({ what }) => what),
+      [`node ${A}`],
+    );
+    assert.not.ok(digests.includes(digest));
+  }
+  store.wrong = undefined;
+  const stopped = await projection.verifyReplay({ signal: AbortSignal.abort() });
+  assert.equal([stopped.isInterrupted, stopped.differences], [true, []]);
 });
 
 test("activity tells of all files below a folder and of the machine's facts, newest first, whatever fits into memory at once", async () => {
