@@ -13,6 +13,7 @@ import type { FreeBarrier, PurgePlan } from "../../dig/index.ts";
 import { NODE_RUNS_MAX } from "../../events/index.ts";
 import { FilesEverBelow, NeededChunks, placeOfNode, runsOfNodes } from "../../projections/index.ts";
 import { barrierOf, READER_MS_MAX, rest, STEP_MS } from "./behind-ingest.ts";
+import { soundRebase } from "./rebase.ts";
 import type { RebaseContext } from "./rebase.ts";
 import { upToDate } from "./snapshots.ts";
 
@@ -78,6 +79,7 @@ export async function workOffPurges(context: RebaseContext): Promise<PurgeCarrie
   const total = { freedBytes: 0, isDone: true, unmovedRuns: 0 };
   const purges = projection.purges();
   if (purges.newest <= dig.freeing.purgedUntil()) return total;
+  await soundRebase(context); // The trees that are read below may have been lost with a control file.
   for (let round = 0; round < ROUNDS_MAX; round++) {
     dig.freeing.makeRoom();
     await projection.buildTree(); // There what is purged is dead: a replay after a crash finds no count that would be off.

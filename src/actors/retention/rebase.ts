@@ -123,7 +123,7 @@ export async function finishRebase(context: RebaseContext): Promise<number> {
  * The newest Rebased, with every tree that it names registered. One that landed only after the control file was made anew names trees
  * that were lost with the old file; nothing was taken away for it yet, so they are built again and the event is repeated with these.
  */
-async function soundRebase(context: RebaseContext): Promise<RebasedFact | undefined> {
+export async function soundRebase(context: RebaseContext): Promise<RebasedFact | undefined> {
   const { machine } = context;
   const { projection, dig } = machine;
   const moved = projection.facts().rebased;
