@@ -38,6 +38,7 @@ export async function withBorrowedContent(own: Dig, lender: Lender): Promise<Dig
     freeing: own.freeing,
     usage: () => own.usage(),
     setQuota: (quotaBytes) => own.setQuota(quotaBytes),
+    setLeftFree: (freeBytes) => own.setLeftFree(freeBytes),
     check: (options) => own.check(options),
     close,
   };

@@ -13,6 +13,8 @@ interface KeptRoot {
   readonly options: RootOptions;
   readonly isFirstScanDone: boolean;
   readonly lastReconcileUs: TimeUs | 0;
+  /** Absent: false. */
+  readonly areRulesNew?: boolean;
 }
 
 export interface Root {
@@ -25,7 +27,7 @@ export interface Root {
   lastReconcileUs: TimeUs | undefined;
   isMissing: boolean;
   isScanning: boolean;
-  /** The rules changed: the next walk looks at every entry, also where nothing changed. */
+  /** The rules changed: a walk looks at every entry, also where nothing changed. Kept until one came to its end. */
   areRulesNew: boolean;
   nodeCount: number;
   bytes: number;
@@ -102,10 +104,10 @@ export class Roots {
 
   /** Writes the root's row with the next batch. */
   keep(root: Root): void {
-    const { node, path, filesystemUuid, options, isFirstScanDone, lastReconcileUs } = root;
+    const { node, path, filesystemUuid, options, isFirstScanDone, lastReconcileUs, areRulesNew } = root;
     this.memory.set(
       rootKey(node),
-      new JsonRow<KeptRoot>({ node, path, filesystemUuid, options, isFirstScanDone, lastReconcileUs: lastReconcileUs ?? (0 as const) }),
+      new JsonRow<KeptRoot>({ node, path, filesystemUuid, options, isFirstScanDone, lastReconcileUs: lastReconcileUs ?? (0 as const), areRulesNew }),
     );
   }
 
@@ -168,7 +170,7 @@ export class Roots {
       lastReconcileUs: kept.lastReconcileUs === 0 ? undefined : kept.lastReconcileUs,
       isMissing: false,
       isScanning: false,
-      areRulesNew: false,
+      areRulesNew: kept.areRulesNew === true,
       nodeCount: 0,
       bytes: 0,
       device: -1,

@@ -1,5 +1,5 @@
 /** A reconcile of one root: every directory is listed, in slices, with no more in memory than the directories still to come. */
-import type { NodeId } from "../core/index.ts";
+import type { NodeId, RootOptions } from "../core/index.ts";
 import type { Root } from "./roots.ts";
 import type { Scanner } from "./scan.ts";
 import type { Site } from "./site.ts";
@@ -23,6 +23,7 @@ export class Walk {
   private readonly changedBefore: number;
   private readonly readBefore: number;
   private readonly hasNewRules: boolean;
+  private readonly options: RootOptions;
 
   constructor(site: Site, scanner: Scanner, root: Root, request: WalkRequest) {
     this.site = site;
@@ -32,7 +33,7 @@ export class Walk {
     this.isFirst = !root.isFirstScanDone;
     this.stack = [root.node];
     this.hasNewRules = root.areRulesNew;
-    root.areRulesNew = false;
+    this.options = root.options;
     this.changedBefore = scanner.changedCount;
     this.readBefore = scanner.files.readBytes;
   }
@@ -70,6 +71,7 @@ export class Walk {
       first: this.isFirst,
     });
     root.isFirstScanDone = true;
+    if (root.options === this.options) root.areRulesNew = false; // Else they changed once more meanwhile.
     root.lastReconcileUs = clock.now();
     roots.keep(root);
     leftOut.keep(root.node);

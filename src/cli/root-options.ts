@@ -12,6 +12,7 @@ export interface RootWords {
   readonly excludeFrom?: string;
   readonly crossMounts?: boolean;
   readonly maxFileSize?: string;
+  readonly replace?: boolean;
 }
 
 const SIZE_UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -21,7 +22,8 @@ export function declareRootOptions(command: Command): void {
     .option("--exclude <rule>", "leave out what matches (gitignore syntax, relative to the folder); may be given again", collect)
     .option("--exclude-from <file>", "leave out what the rules in a file match")
     .option("--cross-mounts", "take in other filesystems mounted below the folder")
-    .option("--max-file-size <size>", "leave out larger files (500M, 10G)");
+    .option("--max-file-size <size>", "leave out larger files (500M, 10G)")
+    .option("--replace", "what is given takes the place of all that was said of the folder before, instead of being added to it");
 }
 
 /** The folders as absolute paths without symlinks. ROOT_REFUSED where one is no folder, before anything is made. */
@@ -36,14 +38,17 @@ export function protectedFolders(invocation: Invocation, words: readonly string[
   });
 }
 
-/** Options as given; a folder that is known already keeps its own where none were given. */
+/** What is given, added to what is known of the folder; with --replace in its place. */
 export async function rootOptionsFor(invocation: Invocation, operations: Operations, path: ByteString, words: RootWords): Promise<RootOptions> {
-  const isGiven = words.exclude !== undefined || words.excludeFrom !== undefined || words.crossMounts !== undefined || words.maxFileSize !== undefined;
-  const known = isGiven ? undefined : (await operations.roots()).find((root) => root.path === path);
-  if (known !== undefined) return known.options;
+  const known = words.replace === true ? undefined : (await operations.roots()).find((root) => root.path === path)?.options;
   const fromFile = words.excludeFrom === undefined ? [] : invocation.context.machine.readLines(absolutePath(words.excludeFrom, invocation.context.cwd));
-  const rules = [...fromFile.filter((line) => line.trim() !== "" && !line.startsWith("#")), ...(words.exclude ?? [])];
-  return { crossMounts: words.crossMounts === true, rules, fileBytesMax: words.maxFileSize === undefined ? 0 : parseSize(words.maxFileSize) };
+  const given = [...fromFile.filter((line) => line.trim() !== "" && !line.startsWith("#")), ...(words.exclude ?? [])];
+  const before = known?.rules ?? [];
+  return {
+    crossMounts: words.crossMounts ?? known?.crossMounts ?? false,
+    rules: [...before, ...given.filter((rule) => !before.includes(rule))],
+    fileBytesMax: words.maxFileSize === undefined ? (known?.fileBytesMax ?? 0) : parseSize(words.maxFileSize),
+  };
 }
 
 /** `500M`, `10G`, `4096`. */

@@ -203,6 +203,8 @@ export interface Dig {
   usage(): DigUsage;
   /** How large the data file may grow from here on; a smaller one than is used takes nothing away, and refuses what is new. */
   setQuota(quotaBytes: number): void;
+  /** How much of the disk new payload leaves free; trees, and what frees space, may use it. Until it is said, 16 MiB. */
+  setLeftFree(freeBytes: number): void;
   /**
    * Verifies superblocks, bitmap against all references (leaked and doubly used blocks), every page of every registered tree, every
    * row and run header; with `readData` every chunk is re-read and re-hashed. Calls `progress` with bytes done and all. Never throws on damage.

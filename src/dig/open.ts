@@ -165,6 +165,10 @@ class OpenedDig implements Dig, DigInternals {
     this.store.allocation.quotaBlocks = quotaBlocks;
   }
 
+  setLeftFree(freeBytes: number): void {
+    this.store.leftFreeBytes = freeBytes;
+  }
+
   check(options: Parameters<Dig["check"]>[0]): ReturnType<Dig["check"]> {
     return checkStore(this, options);
   }

@@ -48,6 +48,8 @@ export class Store {
   readonly windowKey = metaKey("window");
   /** What was found damaged at open: nothing is written to such a store. */
   readonly damage: Problem[] = [];
+  /** Payload leaves so much of the disk to others. */
+  leftFreeBytes = 0;
   /** Told of blocks that lost their owner, so that caches forget them. */
   onFreed: (ranges: readonly BlockRange[]) => void = () => undefined;
   private sequence = 1;
@@ -119,8 +121,9 @@ export class Store {
 
   refuseWhenDiskFull(byteCount: number): void {
     const freeBytes = this.disk.freeBytes(this.directory);
-    if (freeBytes >= byteCount + DISK_RESERVE_BYTES) return;
-    throw new RainbowError("DISK_FULL", `only ${freeBytes} bytes are free on the disk of ${this.directory}: make room there`, {
+    if (freeBytes >= byteCount + Math.max(DISK_RESERVE_BYTES, this.leftFreeBytes)) return;
+    const limit = this.leftFreeBytes > DISK_RESERVE_BYTES ? ` (${this.leftFreeBytes} are left to others, as the policy's 'free' has it)` : "";
+    throw new RainbowError("DISK_FULL", `only ${freeBytes} bytes are free on the disk of ${this.directory}${limit}: make room there`, {
       directory: this.directory,
       freeBytes,
     });

@@ -68,7 +68,7 @@ test("scattered blocks share chunks of at most 16 KiB", async () => {
   const rig = await started((root) => fs.writeFileSync(join(root, "big"), randomBytes(4 << 20)));
   const from = rig.replica.log.length;
   const fd = fs.openSync(join(rig.rootPath, "big"), "r+");
-  for (let i = 0; i < 40; i++) fs.writeSync(fd, randomBytes(4096), 0, 4096, i * 3 * 4096);
+  for (let i = 0; i < 400; i++) fs.writeSync(fd, randomBytes(4096), 0, 4096, i * 3 * 4096);
   fs.closeSync(fd);
   await rig.flush();
   same(rig);
@@ -286,6 +286,23 @@ test("new rules reach what was captured before and did not change, and what they
     await rig.flush();
     assert.equal(names(), expected, `with the rules ${rules.join()}`);
   }
+  await rig.stop();
+});
+
+test("new rules reach everything also where a stop came before their walk had ended", async () => {
+  const rig = new CaptureRig();
+  for (let i = 0; i < 400; i++) {
+    fs.mkdirSync(join(rig.rootPath, `d${i}`));
+    for (const name of ["a.log", "b"]) fs.writeFileSync(join(rig.rootPath, `d${i}`, name), name);
+  }
+  await rig.start();
+  await rig.protect();
+  await rig.flush();
+  await rig.capture.addRoot(byteStringOfText(rig.rootPath), { crossMounts: false, rules: ["*.log"], fileBytesMax: 0 });
+  await rig.stop();
+  await rig.start();
+  await rig.flush();
+  for (let i = 0; i < 400; i++) assert.equal([...(rig.replica.find(rig.root, [byteStringOfText(`d${i}`)])?.children.keys() ?? [])], ["b"]);
   await rig.stop();
 });
 

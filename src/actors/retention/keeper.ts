@@ -23,6 +23,7 @@ const NEARLY_FULL = 0.95; // Of the quota: from here on old things go early.
 const ROOMY = 0.9;
 const PRESSURE_STEPS_MAX = 100; // In one look; the next goes on.
 const FREE_SHARE_OF_QUOTA = 0.25;
+const REFUSED_SHARE_OF_FREE = 0.5; // New data is refused later than old things begin to go.
 
 export interface KeeperOptions {
   readonly machine: () => OpenedMachine;
@@ -91,6 +92,7 @@ export class Keeper {
   async look(context: RebaseContext): Promise<KeeperReport> {
     const { machine, signal } = context;
     if (this.policy().quotaBytes > 0) machine.dig.setQuota(this.policy().quotaBytes);
+    machine.dig.setLeftFree(this.wantedFreeBytes(this.policy()) * REFUSED_SHARE_OF_FREE);
     await this.takeIfDue();
     const { policy, kept, jumps } = await this.outlook();
     let freedBytes = await this.carryOut(context, decideByAge(kept, policy));
@@ -125,10 +127,13 @@ export class Keeper {
   }
 
   /** Space runs out: of the quota, or on the disk. Once begun it goes on until there is some room. */
-  private isPressed({ freeBytes }: Policy, isGoingOn: boolean): boolean {
+  private isPressed(policy: Policy, isGoingOn: boolean): boolean {
     const { allocatedBytes, quotaBytes } = this.options.machine().dig.usage();
-    const wanted = Math.min(freeBytes, quotaBytes * FREE_SHARE_OF_QUOTA);
-    return allocatedBytes > quotaBytes * (isGoingOn ? ROOMY : NEARLY_FULL) || this.options.freeBytes() < wanted;
+    return allocatedBytes > quotaBytes * (isGoingOn ? ROOMY : NEARLY_FULL) || this.options.freeBytes() < this.wantedFreeBytes(policy);
+  }
+
+  private wantedFreeBytes({ freeBytes }: Policy): number {
+    return Math.min(freeBytes, this.options.machine().dig.usage().quotaBytes * FREE_SHARE_OF_QUOTA);
   }
 
   private async takeIfDue(): Promise<void> {

@@ -1,16 +1,25 @@
 /** rainbow excludes: what is left out, and which rule leaves a path out. */
-import { EXIT } from "../../core/index.ts";
-import { word } from "../command.ts";
+import { EXIT, RainbowError } from "../../core/index.ts";
+import { collect, word } from "../command.ts";
 import type { CommandFile } from "../command.ts";
 import { nameForPeople } from "../format/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { leftOutText } from "../left-out-words.ts";
 import { placeOf } from "../paths.ts";
 
-export const command: CommandFile<{ readonly why?: string }> = {
-  declare: (self) => self.option("--why <path>", "which rule leaves this path out; ends with 1 where none does"),
+interface Options {
+  readonly why?: string;
+  readonly drop?: readonly string[];
+}
+
+export const command: CommandFile<Options> = {
+  declare: (self) =>
+    self
+      .option("--why <path>", "which rule leaves this path out; ends with 1 where none does")
+      .option("--drop <rule>", "the protected folder PATH has this rule no more; may be given again ('add DIR --exclude RULE' adds one)", collect),
   run: async (invocation, words, options) => {
     if (options.why !== undefined) return explain(invocation, options.why);
+    if (options.drop !== undefined) return drop(invocation, word(words, 0), options.drop);
     const { report } = invocation;
     const argument = word(words, 0);
     const path = argument === undefined ? undefined : await placeOf(invocation, argument);
@@ -26,6 +35,22 @@ export const command: CommandFile<{ readonly why?: string }> = {
     return EXIT.ok;
   },
 };
+
+async function drop(invocation: Invocation, argument: string | undefined, rules: readonly string[]): Promise<number> {
+  const operations = await invocation.operations();
+  const roots = await operations.roots();
+  const path = argument === undefined ? undefined : await placeOf(invocation, argument);
+  const [root, ...others] = roots.filter((each) => path === undefined || each.path === path);
+  if (root === undefined || others.length > 0) throw new RainbowError("USAGE", "excludes --drop: of which protected folder? 'roots' lists them");
+  const unknown = rules.find((rule) => !root.options.rules.includes(rule));
+  if (unknown !== undefined)
+    throw new RainbowError("NOT_FOUND", `${nameForPeople(root.path)} has no rule '${unknown}': 'excludes' lists them`, { rule: unknown });
+  const rest = root.options.rules.filter((rule) => !rules.includes(rule));
+  await operations.addRoot({ path: root.path, options: { ...root.options, rules: rest } });
+  await invocation.report.json({ type: "rules", rules: rest });
+  await invocation.report.line(`${nameForPeople(root.path)}: ${rest.length === 0 ? "no rule is left" : `what is left: ${rest.join(", ")}`}`);
+  return EXIT.ok;
+}
 
 async function explain(invocation: Invocation, argument: string): Promise<number> {
   const { report } = invocation;

@@ -14,7 +14,7 @@ const HELP = `
   hourly=24 daily=7 weekly=4 monthly=12 yearly=3
                 of snapshots before the window keep the newest of so many hours, days ...; all 0: every one
   quota=200G    how large the data file may grow (0: a fifth of what was free at first)
-  free=5G       below so much free disk old snapshots go early, then the window shrinks
+  free=5G       below so much free disk old snapshots go early, then the window shrinks; below half of it new data is refused
 'policy accept-time' says that the clock of this machine is right after a jump of more than a day.`;
 const SIZES: ReadonlySet<string> = new Set(["quota", "free"]);
 const TIMES: ReadonlySet<string> = new Set(["every", "keep", "window", "guard"]);

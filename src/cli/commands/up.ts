@@ -38,6 +38,7 @@ export const command: CommandFile<Options> = {
       throw new RainbowError("BUSY", `a Rainbow runs on ${invocation.dataDirectory} already: stop it first to say where its events are to be`, {});
     if (invocation.isAnsweredByRunning) return handOver(invocation, operations, folders, options);
     invocation.onClose(closeServer); // Before the stores are closed: nobody is answered from closed ones.
+    const backedUp = new Set((await operations.roots()).filter((root) => root.firstScanDone).map((root) => root.root as number));
     await addRoots(invocation, operations, folders, options);
     const roots = await operations.roots();
     if (roots.length === 0) {
@@ -48,7 +49,7 @@ export const command: CommandFile<Options> = {
       );
     }
     await reportPlace(invocation, roots);
-    await protect(invocation, operations);
+    await protect(invocation, operations, backedUp);
     await invocation.report.json({ type: "stopping" });
     await invocation.report.say(signal.aborted ? "stopping: what is under way is being stored (Ctrl-C again ends at once)" : "stopping");
     return EXIT.ok;
@@ -82,9 +83,9 @@ async function addRoots(invocation: Invocation, operations: Operations, folders:
 }
 
 /** Watches over what runs until the signal: progress, the report after each initial backup, every change of state. */
-async function protect(invocation: Invocation, operations: Operations): Promise<void> {
+async function protect(invocation: Invocation, operations: Operations, backedUp: ReadonlySet<number>): Promise<void> {
   const { report, context } = invocation;
-  const backups = new InitialBackups(invocation, operations);
+  const backups = new InitialBackups(invocation, operations, backedUp);
   let said = "protecting";
   let hasHints = false;
   while (!context.signal.aborted) {
@@ -106,10 +107,12 @@ class InitialBackups {
   private readonly startedUs: number;
   private readonly flushes = new Map<number, "under way" | "durable" | "reported">();
 
-  constructor(invocation: Invocation, operations: Operations) {
+  /** `backedUp`: roots whose initial backup was done before this start. */
+  constructor(invocation: Invocation, operations: Operations, backedUp: ReadonlySet<number>) {
     this.invocation = invocation;
     this.operations = operations;
     this.startedUs = invocation.context.clock.monotonicUs();
+    for (const root of backedUp) this.flushes.set(root, "reported");
   }
 
   /** Whether every root's has been reported. */

@@ -343,26 +343,9 @@ test("excludes --why ends with 1 where the path is kept", async () => {
   assert.is((await rainbow(["excludes", "--why", "doc"], { operations: { why } })).exitCode, 1);
 });
 
-test("add notes the options, and keeps those of a folder that is known", async () => {
-  const asked: unknown[] = [];
-  const addRoot: Operations["addRoot"] = async ({ path, options }) => {
-    asked.push([path, options.rules, options.fileBytesMax]);
-    return root(path, { options });
-  };
-  const operations = { addRoot, roots: async () => [root(PROTECTED, { options: { crossMounts: false, rules: ["*.o"], fileBytesMax: 9 } })] };
-  await rainbow(["add", "."], { operations });
-  await rainbow(["add", ".", "--exclude", "tmp", "--max-file-size", "1.5G"], { operations });
-  assert.equal(asked, [
-    [PROTECTED, ["*.o"], 9],
-    [PROTECTED, ["tmp"], 1.5 * 2 ** 30],
-  ]);
-  const missing = await rainbow(["add", "nothing"], { operations });
-  assert.is(missing.exitCode, 2);
-  assert.match(missing.stderr, /does not exist.*\[ROOT_REFUSED\]/);
-});
-
 test("up says where the data lies, what it protects, and the initial backup's report; Ctrl-C ends it with 0", async () => {
   const operations: Partial<Operations> = {
+    roots: async () => [root(PROTECTED, { firstScanDone: false })],
     addRoot: async ({ path }) => root(path),
     status: async () => statusAnswer(),
     flush: async () => ({ revision: 9, timeUs: AS_OF.timeUs, notices: [], incomplete: [] }),
@@ -371,13 +354,21 @@ test("up says where the data lies, what it protects, and the initial backup's re
   };
   const answer = await rainbow(["up", "."], { operations, sleepsUntilInterrupt: 3, machine: { sharesDisk: async () => true } });
   assert.is(answer.exitCode, 0);
-  assert.match(answer.stdout, /^data directory: \/data\nprotects \/home\/me\/docs\n/);
+  assert.match(answer.stdout, /^data directory: \/data\nprotects \/home\/me\/docs; the initial backup begins\n/);
   assert.match(answer.stdout, /the initial backup of \/home\/me\/docs is done: 3 entries, 4\.9 KiB/);
   assert.match(answer.stdout, /1\.0 GiB +1,234 entries {2}\/home\/me\/docs\/big/);
   assert.match(answer.stdout, /left out \(1 path\):\n {2}\/home\/me\/docs\/\.cache {2}a cache, left out by default/);
   assert.match(answer.stderr, /lies on the same disk as \/home\/me\/docs/);
   assert.match(answer.stderr, /rainbow service install/);
   assert.match(answer.stderr, /stopping/);
+});
+
+test("up does not report an initial backup that was done before it started", async () => {
+  const operations: Partial<Operations> = { roots: async () => [root(PROTECTED, { firstScanDone: true })], status: async () => statusAnswer() };
+  const answer = await rainbow(["up"], { operations, sleepsUntilInterrupt: 3 });
+  assert.is(answer.exitCode, 0, answer.stderr);
+  assert.not.match(answer.stdout, /initial backup/);
+  assert.match(answer.stderr, /In another terminal/);
 });
 
 test("up says how far the replay of a long tail is: an object a second with --json, a line on a terminal, nothing otherwise", async () => {

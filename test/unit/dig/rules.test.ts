@@ -338,6 +338,19 @@ test("a tree finds room though the quota is used up and was made smaller: withou
   assert.equal(await rig.problems(), []);
 });
 
+test("new payload leaves free what the policy wants, and trees do not", async () => {
+  const rig = await DigRig.opened();
+  rig.dig.setLeftFree(Number.MAX_SAFE_INTEGER / 2);
+  const code = await rig.store("a").then(
+    () => "none",
+    (error: unknown) => (error as { code: string }).code,
+  );
+  assert.is(code, "DISK_FULL");
+  await rig.build(10, rigEntries(20, "a"));
+  rig.dig.setLeftFree(0);
+  await rig.store("a");
+});
+
 test("an estimate says what moving the window frees, and frees nothing", async () => {
   const rig = await DigRig.opened();
   const first = await rig.store("a", "b");
