@@ -25,6 +25,7 @@ export type {
   ProjectionOptions,
   Purge,
   PurgeFact,
+  ClockJumps,
   RebasedFact,
   ReplayDifference,
   ReplayReport,

@@ -9,7 +9,7 @@ import type { Clock, Epoch, Revision } from "../../core/index.ts";
 import type { SealedTree } from "../../dig/index.ts";
 import { ChainedStream, decodeEvent } from "../../events/index.ts";
 import type { Enrolment, EventStore, MachineEnrolled, MirrorDefined, Rebased } from "../../events/index.ts";
-import type { ControlFacts, Snapshot } from "../../projections/index.ts";
+import type { ClockJumps, ControlFacts, Snapshot } from "../../projections/index.ts";
 import { ownBatch } from "./own-batch.ts";
 import type { LastBatch, MachineState } from "./state.ts";
 
@@ -28,6 +28,8 @@ export interface RebasedState {
   readonly policy: Readonly<Record<string, unknown>> | null;
   readonly roots: ControlFacts["roots"];
   readonly openGaps: ControlFacts["openGaps"];
+  /** Jumps of the host's clock before the window's start: snapshots that were taken before them are not as old as the clock says. */
+  readonly jumps?: ClockJumps;
 }
 
 export interface NewestRebased {

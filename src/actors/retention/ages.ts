@@ -31,3 +31,23 @@ export function agesOf(pointsUs: readonly number[], nowUs: number, acceptedUs: n
   }
   return { ages, jumps };
 }
+
+const JUMPS_MAX = 1000; // A machine that is switched on once a week has 52 a year.
+
+/**
+ * The jumps that stay of interest once the trees between which they lie are gone: those after the oldest kept snapshot was taken. Too
+ * many become one: what lies between two jumps then counts for nothing either, and snapshots from before stay longer.
+ */
+export function jumpsToKeep(jumps: readonly ClockJump[], oldestTakenUs: number): ClockJump[] {
+  const kept = jumps.filter(({ toUs }) => toUs > oldestTakenUs);
+  const excess = kept.splice(0, Math.max(0, kept.length - JUMPS_MAX + 1));
+  return excess.length === 0 ? kept : [{ fromUs: excess[0]!.fromUs, toUs: excess.at(-1)!.toUs }, ...kept];
+}
+
+/** How much time counts between two host times with these jumps between them, some of which may be known to be right. */
+export function countedUs(fromUs: number, toUs: number, jumps: readonly ClockJump[], acceptedUs: number): number {
+  const jumpedUs = jumps
+    .filter((jump) => jump.toUs > acceptedUs && jump.toUs > fromUs)
+    .reduce((sum, jump) => sum + jump.toUs - Math.max(jump.fromUs, fromUs), 0);
+  return Math.max(0, toUs - fromUs - jumpedUs);
+}

@@ -4,10 +4,9 @@
  */
 import { isRainbowError } from "../../core/index.ts";
 import type { Clock, Revision } from "../../core/index.ts";
-import { decodeEvent } from "../../events/index.ts";
 import type { EventStore } from "../../events/index.ts";
 import type { OpenedMachine } from "../machine/index.ts";
-import { agesOf } from "./ages.ts";
+import { agesOf, countedUs } from "./ages.ts";
 import type { ClockJump } from "./ages.ts";
 import { decideByAge, decideByPressure, isSnapshotDue } from "./decide.ts";
 import type { AgedSnapshot, Kept, Verdict } from "./decide.ts";
@@ -17,6 +16,7 @@ import { workOffPurges } from "./purge.ts";
 import { commitRebase, finishRebase } from "./rebase.ts";
 import type { RebaseContext } from "./rebase.ts";
 import { dropSnapshot, takeSnapshot } from "./snapshots.ts";
+import { hostTimeAt } from "./tree-times.ts";
 
 const AUTOMATIC = "auto-";
 const NEARLY_FULL = 0.95; // Of the quota: from here on old things go early.
@@ -70,13 +70,12 @@ export class Keeper {
     const points = await this.treeTimes();
     const { ages, jumps } = agesOf(points, this.options.clock.now(), policy.acceptedUs);
     const aged = trees.map(({ revision }, i) => ({ revision, ageUs: ages[i]! + aheadUs }));
+    const leftBehind = projection.facts().rebased?.jumps ?? [];
     const snapshots = projection.snapshots().map((snapshot): AgedSnapshot => {
-      const after = trees.findIndex(({ revision }) => revision >= snapshot.revision);
-      const at = snapshot.revision < window ? 0 : after;
-      const takenUs = snapshot.takenUs;
-      const sinceTaken = at < 0 ? this.options.clock.now() - takenUs : points[at]! - takenUs;
-      const base = at < 0 || ages[at] === undefined ? 0 : ages[at];
-      return { ...snapshot, ageUs: base + aheadUs + (snapshot.revision < window ? Math.max(0, sinceTaken) : 0) };
+      const takenAt = snapshot.takenAt ?? snapshot.revision;
+      const at = trees.findIndex(({ revision }) => revision >= takenAt); // Younger than every tree: no age yet.
+      const before = takenAt < window ? countedUs(snapshot.takenUs, points[0] ?? snapshot.takenUs, leftBehind, policy.acceptedUs) : 0;
+      return { ...snapshot, ageUs: (ages[at] ?? 0) + aheadUs + before };
     });
     return { policy, kept: { trees: aged, snapshots, window }, jumps };
   }
@@ -153,8 +152,7 @@ export class Keeper {
     const known = this.hostTimes.get(revision);
     if (known !== undefined) return known;
     const { stream } = this.options.machine();
-    const [stored] = await this.options.store().read(stream, { from: revision, maxCount: 1 });
-    const us = stored?.revision === revision ? decodeEvent(stored).metadata.hostTimeUs : this.options.clock.now(); // Gone: young, so nothing hastens.
+    const us = (await hostTimeAt(this.options.store(), stream, revision)) ?? this.options.clock.now(); // Gone: young, so nothing hastens.
     this.hostTimes.set(revision, us);
     return us;
   }

@@ -13,6 +13,9 @@ import { isRainbowError, RainbowError } from "../../core/index.ts";
 import type { Clock, Revision } from "../../core/index.ts";
 import type { EventStore } from "../../events/index.ts";
 import type { RebasedFact } from "../../projections/index.ts";
+import { agesOf, jumpsToKeep } from "./ages.ts";
+import type { ClockJump } from "./ages.ts";
+import { hostTimeAt } from "./tree-times.ts";
 import { noteRebased, rebasedAt, rebasedEvent } from "../machine/index.ts";
 import type { Ingest, OpenedMachine, RebasedState } from "../machine/index.ts";
 import { barrierOf, READER_MS_MAX, rest, STEP_MS } from "./behind-ingest.ts";
@@ -89,16 +92,28 @@ async function appendRebased({ machine, store }: RebaseContext, to: Revision): P
   return true;
 }
 
-async function stateAt({ machine }: Pick<RebaseContext, "machine" | "store">, ingest: Ingest, window: Revision): Promise<Omit<RebasedState, "trees">> {
+async function stateAt({ machine, store }: Pick<RebaseContext, "machine" | "store">, ingest: Ingest, window: Revision): Promise<Omit<RebasedState, "trees">> {
+  const jumps = await jumpsBefore({ machine, store }, window);
   const view = await machine.projection.viewAt(window);
   try {
     const { snapshots, policy, roots, openGaps, nextChunk } = view.facts();
     const { type: _, ...enrolled } = machine.enrolled;
     const { epoch, last } = ingest.machineState;
-    return { enrolled, snapshots, policy: policy ?? null, roots, openGaps, nextChunk, epoch, last: last ?? null };
+    return { enrolled, snapshots, policy: policy ?? null, roots, openGaps, nextChunk, epoch, last: last ?? null, ...(jumps.length === 0 ? {} : { jumps }) };
   } finally {
     view.close();
   }
+}
+
+/** Jumps of the clock that the window leaves behind with the trees that show them. */
+async function jumpsBefore({ machine, store }: Pick<RebaseContext, "machine" | "store">, window: Revision): Promise<ClockJump[]> {
+  const { projection, dig, stream } = machine;
+  const revisions = [projection.window(), ...dig.trees.list().map(({ revision }) => revision)].filter((each) => each >= projection.window() && each <= window);
+  const times = await Promise.all([...new Set(revisions)].map((revision) => hostTimeAt(store, stream, revision)));
+  const points = times.filter((us) => us !== undefined);
+  const { jumps } = agesOf(points, points.at(-1) ?? 0, 0);
+  const oldestTakenUs = Math.min(...projection.snapshots().map(({ takenUs }) => takenUs)); // Infinity where there is none.
+  return jumpsToKeep([...(projection.facts().rebased?.jumps ?? []), ...jumps], oldestTakenUs);
 }
 
 /** What follows the commit point. Resolves with the bytes that were freed when nothing is left to do, or when `signal` aborts. */

@@ -22,6 +22,8 @@ export interface Snapshot {
   readonly pinned: boolean;
   /** Host time when it was taken. */
   readonly takenUs: TimeUs;
+  /** The event that tells of it: the order in which things happened, whatever the clocks said. Absent in facts of the first release. */
+  readonly takenAt?: Revision;
 }
 
 /** What is known of time at a batch end. */
@@ -42,10 +44,15 @@ export interface Stretch {
 }
 
 /** The newest move of the window's start. */
+/** Steps of the host's clock that were longer than time can have passed. */
+export type ClockJumps = readonly { readonly fromUs: number; readonly toUs: number }[];
+
 export interface RebasedFact {
   /** Of the event. */
   readonly revision: Revision;
   readonly window: Revision;
+  /** Those before the window's start that still matter; absent where there are none. */
+  readonly jumps?: ClockJumps;
 }
 
 export const NO_TIMES: Times = { agentTimeUs: 0 as TimeUs, caughtUpUs: 0 as TimeUs, nextChunk: 1, payloadBytes: 0 };

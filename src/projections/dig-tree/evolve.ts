@@ -17,7 +17,7 @@ import type {
   TimeUs,
 } from "../../core/index.ts";
 import { decodeStored, nodeOfStored } from "../../events/index.ts";
-import type { EventMetadata, MachineEvent, MachineEventType, Recorded, StoredBatch, StoredEvent } from "../../events/index.ts";
+import type { EventMetadata, MachineEvent, MachineEventType, Rebased, Recorded, StoredBatch, StoredEvent } from "../../events/index.ts";
 import type { NodeName } from "../view.ts";
 import { applyAttributes, applyClone, applyExtents, applySize, applyZeros, dropContent, ignore, settle, startPass } from "./content.ts";
 import {
@@ -34,6 +34,7 @@ import {
   snapshotKey,
   stretchKey,
 } from "./control.ts";
+import type { ClockJumps, RebasedFact } from "./control.ts";
 import { forgetPurges } from "./purges.ts";
 import { renamed } from "./state.ts";
 import type { Rename, State } from "./state.ts";
@@ -128,7 +129,7 @@ function applyToMachine(state: State, event: MachineFact, revision: Revision, ho
       return closeGap(state, event.gap, revision);
     case "SnapshotTaken": {
       const { type: _, ...taken } = event;
-      return state.setControl(snapshotKey(event.name), encodeFact({ ...taken, takenUs: hostTimeUs }));
+      return state.setControl(snapshotKey(event.name), encodeFact({ ...taken, takenUs: hostTimeUs, takenAt: revision }));
     }
     case "SnapshotDropped":
       return state.setControl(snapshotKey(event.name), null);
@@ -137,7 +138,7 @@ function applyToMachine(state: State, event: MachineFact, revision: Revision, ho
     case "PathPurged":
       return state.setControl(purgeKey(revision), encodeFact({ path: event.path, revision, timeUs: hostTimeUs, nodes: event.nodes }));
     case "Rebased":
-      state.setControl(REBASED_KEY, encodeFact({ revision, window: event.window }));
+      state.setControl(REBASED_KEY, encodeFact(rebasedFact(revision, event)));
       return forgetPurges(state, event.window);
     case "EpochStarted": // What is staged stays: the agent knows what the host has of a pass, and goes on with it in the next session.
     case "ClockStepped": // Batches' own times say it.
@@ -301,4 +302,11 @@ function isBelow(state: State, node: NodeId, ancestor: NodeId): boolean {
 
 function isSame(each: NodeName, parent: NodeId, name: ByteString): boolean {
   return each.parent === parent && each.name === name;
+}
+
+/** What is no list of jumps is as if it were not there. */
+function rebasedFact(revision: Revision, { window, state }: Rebased): RebasedFact {
+  const listed = Array.isArray(state["jumps"]) ? (state["jumps"] as Partial<ClockJumps[number]>[]) : [];
+  const jumps = listed.flatMap((jump) => (typeof jump?.fromUs === "number" && typeof jump.toUs === "number" ? [{ fromUs: jump.fromUs, toUs: jump.toUs }] : []));
+  return { revision, window, ...(jumps.length === 0 ? {} : { jumps }) };
 }

@@ -1,6 +1,6 @@
 /** A machine's tree: the fold of its events, in memory over registered trees, and views of any revision. */
 export type { ControlFacts } from "./control-facts.ts";
-export type { RebasedFact, Root, Snapshot } from "./control.ts";
+export type { ClockJumps, RebasedFact, Root, Snapshot } from "./control.ts";
 export { gapsTouching } from "./gaps.ts";
 export type { ResolvedTime, StreamSpan } from "./instants.ts";
 export { namedChunks, referencesOfTree } from "./named-chunks.ts";

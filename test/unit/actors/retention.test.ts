@@ -1,6 +1,7 @@
 /** What a policy lets go: pure decisions. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { countedUs, jumpsToKeep } from "../../../src/actors/retention/ages.ts";
 import {
   agesOf,
   DAY_US,
@@ -89,6 +90,25 @@ test("a jump of the clock of more than a day counts for nothing until it is acce
   assert.equal(jumps, [{ fromUs: points[2], toUs: later }]);
   assert.is(agesOf(points, later, later).ages[2], later - points[2]!);
   assert.equal(agesOf([later, NOW_US], NOW_US + 1, 0).ages, [1, 1], "a clock that went back makes nothing older or younger");
+});
+
+test("between two times jumps count for nothing, neither those that only the window's past shows, unless they were accepted", () => {
+  const [taken, now] = [NOW_US, NOW_US + 4000 * DAY_US];
+  const jumps = [{ fromUs: NOW_US + DAY_US, toUs: NOW_US + 3990 * DAY_US }];
+  assert.is(countedUs(taken, now, [], 0), 4000 * DAY_US);
+  assert.is(countedUs(taken, now, jumps, 0), 11 * DAY_US);
+  assert.is(countedUs(taken, now, jumps, now), 4000 * DAY_US);
+  assert.is(countedUs(now - DAY_US, now, jumps, 0), DAY_US, "it was taken after the jump");
+  assert.is(countedUs(now, taken, jumps, 0), 0, "a clock that went back");
+});
+
+test("jumps are remembered as long as a snapshot from before them is kept, and too many become one", () => {
+  const jumps = Array.from({ length: 1200 }, (_, i) => ({ fromUs: i * 100, toUs: i * 100 + 50 }));
+  const kept = jumpsToKeep(jumps, 0);
+  assert.is(kept.length, 1000);
+  assert.equal(kept[0], { fromUs: 0, toUs: 200 * 100 + 50 });
+  assert.equal(kept.at(-1), jumps.at(-1));
+  assert.equal(jumpsToKeep(jumps, 1199 * 100), [jumps[1199]]);
 });
 
 test("a snapshot is due after its time, and not where none are wanted", () => {

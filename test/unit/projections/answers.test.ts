@@ -352,12 +352,12 @@ test("a machine with snapshots, policy and roots has them at every instant and a
   const { inner } = machine;
   const revision = await machine.batch(created(A, DATA, "a"));
   const takenUs = inner.clock.now();
-  await inner.appendOwn([{ type: "SnapshotTaken", name: "before", revision, atUs: 5 as TimeUs, pinned: true }]);
+  const takenAt = await inner.appendOwn([{ type: "SnapshotTaken", name: "before", revision, atUs: 5 as TimeUs, pinned: true }]);
   await inner.appendOwn([{ type: "SnapshotTaken", name: "gone", revision, atUs: 6 as TimeUs, pinned: false }]);
   await inner.appendOwn([{ type: "SnapshotDropped", name: "gone" }]);
   await inner.close();
   await inner.open();
-  assert.equal(inner.projection.snapshots(), [{ name: "before", revision, atUs: 5, pinned: true, takenUs }]);
+  assert.equal(inner.projection.snapshots(), [{ name: "before", revision, atUs: 5, pinned: true, takenUs, takenAt }]);
   assert.equal((await inner.projection.verifyReplay()).differences, []);
   await inner.close();
 });
