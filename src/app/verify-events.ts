@@ -5,9 +5,10 @@
 import type { Clock, Random } from "../core/index.ts";
 import type { EventStore } from "../events/index.ts";
 import { openDataDirectory } from "./data-directory.ts";
+import type { Format } from "./data-directory.ts";
 import { EMBEDDED, rememberedEvents } from "./events-choice.ts";
 import { openAt } from "./open-events.ts";
-import { headsIn, proofOf } from "./operations/index.ts";
+import { headsIn, machineNamed, proofOf } from "./operations/index.ts";
 import type { ProofItem } from "./operations/index.ts";
 import { chooseOs } from "./os/index.ts";
 
@@ -17,12 +18,14 @@ export interface VerifyRequest {
   readonly random: Random;
   readonly signal: AbortSignal;
   readonly head: string | undefined;
+  /** UUID or label. */
+  readonly machine: string | undefined;
 }
 
 export async function* verifyEvents(request: VerifyRequest): AsyncGenerator<ProofItem> {
   const opened = await openEventsAlone(request);
   try {
-    yield* proofOf(opened.store, request.head, request.signal);
+    yield* proofOf(opened.store, { ...request, machine: machineNamed(request.machine, opened.format) }, request.signal);
   } finally {
     await opened.close();
   }
@@ -31,13 +34,19 @@ export async function* verifyEvents(request: VerifyRequest): AsyncGenerator<Proo
 export async function storedHeads(request: Omit<VerifyRequest, "head">): Promise<string> {
   const opened = await openEventsAlone(request);
   try {
-    return await headsIn(opened.store);
+    return await headsIn(opened.store, machineNamed(request.machine, opened.format));
   } finally {
     await opened.close();
   }
 }
 
-async function openEventsAlone({ dataDirectory, clock, random }: Omit<VerifyRequest, "head">): Promise<{ readonly store: EventStore; close(): Promise<void> }> {
+interface EventsAlone {
+  readonly store: EventStore;
+  readonly format: Format;
+  close(): Promise<void>;
+}
+
+async function openEventsAlone({ dataDirectory, clock, random }: Omit<VerifyRequest, "head">): Promise<EventsAlone> {
   const { os } = chooseOs();
   const directory = openDataDirectory({ path: dataDirectory, create: false, forWriting: false, os, clock, random });
   try {
@@ -46,7 +55,7 @@ async function openEventsAlone({ dataDirectory, clock, random }: Omit<VerifyRequ
       await store.close();
       directory.close();
     };
-    return { store, close };
+    return { store, format: directory.format, close };
   } catch (error) {
     directory.close();
     throw error;

@@ -33,8 +33,8 @@ export interface Machine {
   /** Moves the history to another store; the data directory must not be in use. */
   copyEvents(request: Pick<CopyRequest, "dataDirectory" | "from" | "to" | "signal">): AsyncIterable<CopiedStream>;
   /** Where nothing runs: verifies the events and changes nothing. */
-  verifyEvents(request: Pick<VerifyRequest, "dataDirectory" | "signal" | "head">): AsyncIterable<ProofItem>;
-  storedHeads(request: Pick<VerifyRequest, "dataDirectory" | "signal">): Promise<string>;
+  verifyEvents(request: Pick<VerifyRequest, "dataDirectory" | "signal" | "head" | "machine">): AsyncIterable<ProofItem>;
+  storedHeads(request: Pick<VerifyRequest, "dataDirectory" | "signal" | "machine">): Promise<string>;
   /** Resolves when commands can connect; stops when `signal` aborts. */
   serve(operations: Operations, dataDirectory: string, signal: AbortSignal): Promise<{ close(): Promise<void> }>;
   installService(options: Pick<ServiceOptions, "scope" | "dataDirectory">): InstalledService;

@@ -49,12 +49,17 @@ export interface WalkStep {
 export type VerifyItem = StreamVerified | StreamBroken | HeadUnproven | WalkStep;
 
 export interface VerifyOptions {
+  /** UUID: only streams of this machine, on a store that others share. */
+  readonly machine?: string | undefined;
   readonly heads?: Heads;
   readonly signal?: AbortSignal;
 }
 
-export async function* verifyHistory(store: EventStore, { heads = { heads: [], hashes: [] }, signal }: VerifyOptions = {}): AsyncGenerator<VerifyItem> {
-  const streams = await chainedStreams(store);
+export async function* verifyHistory(
+  store: EventStore,
+  { heads = { heads: [], hashes: [] }, machine, signal }: VerifyOptions = {},
+): AsyncGenerator<VerifyItem> {
+  const streams = await chainedStreams(store, machine);
   const allEvents = streams.reduce((sum, { headRevision, truncatedBefore }) => sum + headRevision - truncatedBefore + 1, 0);
   const missing = new Set(heads.hashes);
   const broken = new Set<string>();
@@ -77,8 +82,8 @@ export async function* verifyHistory(store: EventStore, { heads = { heads: [], h
 }
 
 /** Where each stream ends, for people to keep elsewhere. */
-export async function headsOf(store: EventStore): Promise<Head[]> {
-  const streams = (await chainedStreams(store)).filter(({ stream }) => HEADED.some((prefix) => stream.startsWith(prefix)));
+export async function headsOf(store: EventStore, machine?: string): Promise<Head[]> {
+  const streams = (await chainedStreams(store, machine)).filter(({ stream }) => HEADED.some((prefix) => stream.startsWith(prefix)));
   return await Promise.all(
     streams.map(async ({ stream, headRevision }) => ({
       stream,
@@ -88,9 +93,9 @@ export async function headsOf(store: EventStore): Promise<Head[]> {
   );
 }
 
-async function chainedStreams(store: EventStore): Promise<StreamInfo[]> {
+async function chainedStreams(store: EventStore, machine: string | undefined): Promise<StreamInfo[]> {
   const all = await Promise.all(CHAINED.map((prefix) => store.streams(prefix)));
-  return all.flat().filter(({ deleted, headRevision }) => !deleted && headRevision >= 0);
+  return all.flat().filter(({ stream, deleted, headRevision }) => !deleted && headRevision >= 0 && (machine === undefined || stream.endsWith(`-${machine}`)));
 }
 
 function* lost(streams: readonly StreamInfo[], heads: readonly Head[]): IterableIterator<StreamBroken> {

@@ -1,5 +1,5 @@
 /** The table of operations over an open host: what people ask, answered from views, history and the stores. */
-export { headsIn, proofOf } from "./proving.ts";
+export { headsIn, machineNamed, proofOf } from "./proving.ts";
 export type { ProofItem } from "./proving.ts";
 export { operationsOf } from "./table.ts";
 export type { OperationsContext } from "./context.ts";

@@ -430,10 +430,13 @@ export interface Operations {
   events(request: { readonly from: number; readonly maxCount: number; readonly follow: boolean }, signal?: AbortSignal): AsyncIterable<EventItem>;
   /** Newest first; with `follow` the newest of before, oldest first, and then what comes. */
   audit(request: AuditRequest, signal?: AbortSignal): AsyncIterable<AuditItem>;
-  /** Walks every chained stream; the first break of each is an item. `head`: what `heads` gave once. */
-  verify(request: { readonly head: string | undefined }, signal?: AbortSignal): AsyncIterable<ProgressItem | VerifiedItem | BrokenItem | UnprovenItem>;
+  /** Walks every chained stream, or those of one machine; the first break of each is an item. `head`: what `heads` gave once. */
+  verify(
+    request: { readonly head: string | undefined; readonly machine: string | undefined },
+    signal?: AbortSignal,
+  ): AsyncIterable<ProgressItem | VerifiedItem | BrokenItem | UnprovenItem>;
   /** The ends of all chained streams in one word, to be kept elsewhere. */
-  heads(): Promise<string>;
+  heads(request: { readonly machine: string | undefined }): Promise<string>;
   /** The largest folders of a place, counting what lies below them. */
   largest(request: {
     readonly path: ByteString;

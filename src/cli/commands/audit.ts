@@ -35,7 +35,7 @@ export const command: CommandFile<Options> = {
       .option("--until <instant>", "what happened up to then")
       .option("--who <user>", "by this user (name or number) or process")
       .option("--what <kind...>", "of these kinds alone", collectKinds)
-      .option("--machine <machine>", "of this machine, by label or UUID")
+      .option("--machine <machine>", "of this machine, by label or UUID; with --verify and 'audit head' too, on a server that many share")
       .option("-f, --follow", "go on with what happens")
       .option("-n, --limit <count>", `at most so many (default: the newest ${COUNT_DEFAULT}, with --follow ${FOLLOWED_DEFAULT} of before)`)
       .option("--verify", "prove that nothing that is stored was altered, removed or put in")
@@ -45,28 +45,28 @@ export const command: CommandFile<Options> = {
     const paths = wordList(words, 0);
     if (options.head !== undefined && options.verify !== true) throw new RainbowError("USAGE", "--head belongs to 'audit --verify'");
     if (options.verify === true && paths.length > 0) throw new RainbowError("USAGE", "audit --verify walks everything: it takes no paths");
-    if (options.verify === true) return await verify(invocation, options.head);
-    if (paths.length === 1 && paths[0] === "head") return await printHeads(invocation);
+    if (options.verify === true) return await verify(invocation, { head: options.head, machine: options.machine });
+    if (paths.length === 1 && paths[0] === "head") return await printHeads(invocation, { machine: options.machine });
     return await list(invocation, paths, options);
   },
 };
 
 /** The heads in one line, for a place where nobody who can change the store can change them. */
-async function printHeads(invocation: Invocation): Promise<number> {
+async function printHeads(invocation: Invocation, request: { readonly machine: string | undefined }): Promise<number> {
   const { report, context, dataDirectory } = invocation;
   const running = await invocation.running();
-  const heads = running === undefined ? await context.machine.storedHeads({ dataDirectory, signal: context.signal }) : await running.heads();
+  const heads = running === undefined ? await context.machine.storedHeads({ ...request, dataDirectory, signal: context.signal }) : await running.heads(request);
   await report.json({ type: "heads", head: heads });
   await report.data(heads);
   return EXIT.ok;
 }
 
 /** 30 where history was changed, 1 where a head is too old to be proven. */
-async function verify(invocation: Invocation, head: string | undefined): Promise<number> {
+async function verify(invocation: Invocation, request: { readonly head: string | undefined; readonly machine: string | undefined }): Promise<number> {
   const { report, context, dataDirectory } = invocation;
   const running = await invocation.running();
   const { signal } = context;
-  const items = running === undefined ? context.machine.verifyEvents({ dataDirectory, head, signal }) : running.verify({ head }, signal);
+  const items = running === undefined ? context.machine.verifyEvents({ ...request, dataDirectory, signal }) : running.verify(request, signal);
   let [brokenCount, unprovenCount] = [0, 0];
   for await (const item of items) {
     if (item.type === "progress") {
@@ -84,7 +84,8 @@ async function verify(invocation: Invocation, head: string | undefined): Promise
   await report.progress.clear();
   await report.json({ type: "summary", brokenCount, unprovenCount });
   if (brokenCount > 0) await report.line("history is not what was written");
-  else if (unprovenCount === 0) await report.line(head === undefined ? "history is whole" : "history is whole, and goes on from the head that was kept");
+  else if (unprovenCount === 0)
+    await report.line(request.head === undefined ? "history is whole" : "history is whole, and goes on from the head that was kept");
   return brokenCount > 0 ? EXIT.damaged : unprovenCount > 0 ? EXIT.differs : EXIT.ok;
 }
 
