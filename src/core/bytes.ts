@@ -191,6 +191,16 @@ export class ByteReader {
     return this.bytes(this.limited(bytesMax));
   }
 
+  /** As sized, and no view: for what is kept longer than the reader's bytes. */
+  sizedCopy(bytesMax: number): Buffer {
+    const length = this.limited(bytesMax);
+    this.need(length);
+    const copy = Buffer.allocUnsafe(length);
+    this.buffer.copy(copy, 0, this.offset, this.offset + length);
+    this.offset += length;
+    return copy;
+  }
+
   byteString(bytesMax: number): ByteString {
     const length = this.limited(bytesMax);
     this.need(length);

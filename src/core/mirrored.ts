@@ -37,7 +37,7 @@ export function writeDigest(writer: ByteWriter, digest: ContentDigest | undefine
 /** Its bytes are no view of the reader's: digests are kept longer than pages. */
 export function readDigest(reader: ByteReader): ContentDigest | undefined {
   const name = reader.byteString(DIGEST_NAME_BYTES_MAX);
-  return name === "" ? undefined : { name, bytes: Buffer.from(reader.sized(DIGEST_BYTES_MAX)) };
+  return name === "" ? undefined : { name, bytes: reader.sizedCopy(DIGEST_BYTES_MAX) };
 }
 
 export function writeObjectPlace(writer: ByteWriter, place: ObjectPlace | undefined): void {

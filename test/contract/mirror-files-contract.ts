@@ -206,7 +206,7 @@ function memoryCases(test: Test, make: Make): void {
     );
     await files.record([arrived("a")]);
     assert.equal(files.lateAttributes.some(at(""), 10), [], "a new object brings its own");
-    await files.record([touched("b", 1), withdrawn("b")]);
+    await files.record([touched("b", 1), withdrawn("b"), arrived("x/y"), touched("x/y", 2), withdrawn("x")]);
     assert.equal(files.lateAttributes.some(at(""), 10), []);
   });
 

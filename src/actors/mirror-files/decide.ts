@@ -37,36 +37,33 @@ export interface Decided {
   readonly names: DecidedNames;
 }
 
-/** null: the name went. */
-class DecidedNames {
-  readonly byParent = new Map<NodeId, Map<ByteString, Known | null>>();
-  factCount = 0;
+/** The newest word on a name that is not in the state yet. */
+interface Word {
+  /** null: the name went. */
+  readonly known: Known | null;
+  readonly batch: DecidedNames;
+}
+
+/** The names that a batch said something of. */
+interface DecidedNames {
+  readonly places: { readonly parent: NodeId; readonly name: ByteString }[];
   /** Of the batch's last event, once it is stored. */
   revision: Revision | undefined;
-
-  get(parent: NodeId, name: ByteString): Known | null | undefined {
-    return this.byParent.get(parent)?.get(name);
-  }
-
-  set(parent: NodeId, name: ByteString, known: Known | null): void {
-    let names = this.byParent.get(parent);
-    if (names === undefined) this.byParent.set(parent, (names = new Map()));
-    names.set(name, known);
-    this.factCount += 1;
-  }
 }
 
 export class Decider {
   private readonly state: KnownNames;
   private readonly epoch: Epoch;
   private counter = 0;
-  /** Oldest first. */
+  /** Of batches that are not in the state yet, oldest first. */
   private batches: DecidedNames[] = [];
+  private readonly words = new Map<NodeId, Map<ByteString, Word>>();
   private readonly directories = new Map<ByteString, NodeId>();
   // Of the batch that is being decided.
   private changes: Change[] = [];
-  private names = new DecidedNames();
-  private readonly words = new Map<ByteString, "replaced" | "late">();
+  private names: DecidedNames = { places: [], revision: undefined };
+  private readonly marks = new Map<ByteString, "replaced" | "late">();
+  private hasLate = false;
   private emptied: ByteString[] = [];
 
   /** Nodes are made in this epoch, which nobody else uses. */
@@ -78,18 +75,19 @@ export class Decider {
   /** Facts that were decided and are not in the state yet. */
   get waitingCount(): number {
     this.dropApplied();
-    return this.batches.reduce((sum, { factCount }) => sum + factCount, 0);
+    return this.batches.reduce((sum, { places }) => sum + places.length, 0);
   }
 
   decide(facts: readonly MirrorFact[]): Decided {
     this.dropApplied();
-    [this.changes, this.names, this.emptied] = [[], new DecidedNames(), []];
-    this.words.clear();
+    [this.changes, this.names, this.emptied] = [[], { places: [], revision: undefined }, []];
+    this.marks.clear();
+    this.hasLate = false;
     this.batches.push(this.names);
     for (const fact of facts) this.take(fact);
     const { changes, names, emptied } = this;
     const [replaced, late]: [ByteString[], ByteString[]] = [[], []];
-    for (const [path, word] of this.words) (word === "late" ? late : replaced).push(path);
+    for (const [path, mark] of this.marks) (mark === "late" ? late : replaced).push(path);
     return { changes, replaced, emptied, late, names };
   }
 
@@ -116,13 +114,15 @@ export class Decider {
     if (before?.kind === "directory" && kind !== "directory") this.loseDirectory(fact.path);
     const { path, ...rest } = fact;
     this.changes.push({ ...rest, node, parent, name });
-    this.names.set(parent, name, { node, kind, hasObject: fact.place !== undefined });
-    if (before !== undefined) this.words.set(path, "replaced");
+    this.note(parent, name, { node, kind, hasObject: fact.place !== undefined });
+    if (before !== undefined) this.marks.set(path, "replaced");
   }
 
   private loseDirectory(path: ByteString): void {
     this.directories.clear();
     this.emptied.push(path);
+    if (!this.hasLate) return;
+    for (const [below, mark] of this.marks) if (mark === "late" && below.startsWith(`${path}/`)) this.marks.delete(below);
   }
 
   private withdraw({ path, reason }: MirrorFact & { readonly type: "FileWithdrawn" }): void {
@@ -131,8 +131,8 @@ export class Decider {
     const { parent, name, known } = place;
     if (known.kind === "directory") this.loseDirectory(path);
     this.changes.push({ type: "FileWithdrawn", node: known.node, parent, name, reason });
-    this.names.set(parent, name, null);
-    this.words.set(path, "replaced");
+    this.note(parent, name, null);
+    this.marks.set(path, "replaced");
   }
 
   private setAttributes({ path, mode, mtimeSeconds, mtimeNanos }: AttributesFact): void {
@@ -140,7 +140,9 @@ export class Decider {
     if (known === undefined) return;
     const attributes = { mode, uid: 0, gid: 0, mtimeSeconds, mtimeNanos, btimeSeconds: 0, btimeNanos: 0, xattrs: [] };
     this.changes.push({ type: "AttributesSet", node: known.node, attributes, linkTarget: "" as ByteString });
-    if (known.hasObject) this.words.set(path, "late");
+    if (!known.hasObject) return;
+    this.marks.set(path, "late");
+    this.hasLate = true;
   }
 
   private placeOf(path: ByteString): { readonly parent: NodeId; readonly name: ByteString; readonly known: Known } | undefined {
@@ -169,24 +171,34 @@ export class Decider {
     const node = this.mint();
     const stamp = { mode: 0o755, mtimeSeconds: 0, mtimeNanos: 0 };
     const nothing = { sizeBytes: 0, rdev: 0, digest: undefined, place: undefined };
-    if (this.known(parent, name) !== undefined) this.words.set(path, "replaced");
+    if (this.known(parent, name) !== undefined) this.marks.set(path, "replaced");
     this.changes.push({ type: "FileArrived", node, parent, name, kind: "directory", ...stamp, ...nothing });
-    this.names.set(parent, name, { node, kind: "directory", hasObject: false });
+    this.note(parent, name, { node, kind: "directory", hasObject: false });
     return node;
   }
 
   private known(parent: NodeId, name: ByteString): Known | undefined {
-    for (let i = this.batches.length - 1; i >= 0; i--) {
-      const known = this.batches[i]!.get(parent, name);
-      if (known !== undefined) return known ?? undefined;
-    }
-    return this.state.known(parent, name);
+    const word = this.words.get(parent)?.get(name);
+    return word === undefined ? this.state.known(parent, name) : (word.known ?? undefined);
   }
 
+  private note(parent: NodeId, name: ByteString, known: Known | null): void {
+    let names = this.words.get(parent);
+    if (names === undefined) this.words.set(parent, (names = new Map()));
+    names.set(name, { known, batch: this.names });
+    this.names.places.push({ parent, name });
+  }
+
+  /** What is in the state by now is asked there; of a name of which more was said since, that stays. */
   private dropApplied(): void {
-    const { revision } = this.state;
-    const waiting = this.batches.findIndex((names) => names.revision === undefined || names.revision > revision);
-    if (waiting !== 0) this.batches = waiting === -1 ? [] : this.batches.slice(waiting);
+    for (let batch = this.batches[0]; batch?.revision !== undefined && batch.revision <= this.state.revision; batch = this.batches[0]) {
+      this.batches.shift();
+      for (const { parent, name } of batch.places) {
+        const names = this.words.get(parent);
+        if (names?.get(name)?.batch === batch) names.delete(name);
+        if (names?.size === 0) this.words.delete(parent);
+      }
+    }
   }
 
   private mint(): NodeId {

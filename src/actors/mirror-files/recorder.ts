@@ -13,7 +13,7 @@ import type { Decided, Known } from "./decide.ts";
 const BATCH_FACTS_MAX = 10_000;
 const BATCH_BYTES_MAX = 4 << 20; // An append may have 16 MiB.
 const FACT_BYTES = 200; // Beside its texts.
-const WAITING_FACTS_MAX = 50_000; // Recorded and not in the projection yet: then `record` waits for it, and memory stays bounded.
+const WAITING_FACTS_MAX = 5_000; // Recorded and not in the projection yet: then `record` waits for it, and memory stays bounded.
 
 export interface RecorderOptions {
   readonly link: HostLink;
