@@ -1,5 +1,6 @@
 // Calls on open files.
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "binding/arguments.hh"
@@ -33,6 +34,27 @@ Napi::Value open_write_call(const Napi::CallbackInfo& info) {
   if (!arguments.are_valid()) return info.Env().Undefined();
   const PathAt at(path.data(), path.size());
   return status_value(info, at.status() < 0 ? at.status() : open_write(at.directory(), at.path(), exclusive, truncate));
+}
+
+// makeFile(path, bytes, mode, mtimeSeconds, mtimeNanos, record: Uint8Array of 96 bytes): status
+Napi::Value make_file_call(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  ByteStringArgument path;
+  arguments.byte_string(0, &path);
+  const Bytes from = arguments.bytes(1);
+  const uint32_t mode = arguments.u32(2);
+  const int64_t mtime_seconds = arguments.integer(3);
+  const uint32_t mtime_nanos = arguments.u32(4);
+  const Bytes out = arguments.bytes(5);
+  if (!arguments.are_valid()) return info.Env().Undefined();
+  const PathAt at(path.data(), path.size());
+  if (at.status() < 0) return status_value(info, at.status());
+  if (out.size != sizeof(StatRecord)) return status_value(info, -EINVAL);
+  StatRecord record;
+  const NewFile file = {from.data, from.size, mode, mtime_seconds, mtime_nanos};
+  const int status = make_file(at.directory(), at.path(), file, &record);
+  if (status == 0) memcpy(out.data, &record, sizeof record);
+  return status_value(info, status);
 }
 
 // lockExclusive(path): descriptor or status
@@ -117,6 +139,7 @@ Napi::Value peer_of_call(const Napi::CallbackInfo& info) {
 void export_file_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("openRead", Napi::Function::New<open_read_call>(env));
   exports.Set("openWrite", Napi::Function::New<open_write_call>(env));
+  exports.Set("makeFile", Napi::Function::New<make_file_call>(env));
   exports.Set("lockExclusive", Napi::Function::New<lock_exclusive_call>(env));
   exports.Set("read", Napi::Function::New<read_call>(env));
   exports.Set("write", Napi::Function::New<write_call>(env));

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/stat.hh"
+
 namespace rainbow {
 
 namespace {
@@ -66,6 +68,30 @@ int write_at(int fd, const uint8_t* bytes, size_t byte_count, int64_t offset_byt
     }
   }
   return 0;
+}
+
+namespace {
+
+int fill(int fd, const NewFile& file, StatRecord* record) {
+  const int written = write_at(fd, file.bytes, file.byte_count, 0);
+  if (written < 0) return written;
+  struct timespec times[2] = {};
+  times[0].tv_nsec = UTIME_OMIT;
+  times[1].tv_sec = file.mtime_seconds;
+  times[1].tv_nsec = file.mtime_nanos;
+  if (fchmod(fd, file.mode) != 0 || futimens(fd, times) != 0) return -errno;
+  return stat_open(fd, record);
+}
+
+}  // namespace
+
+int make_file(int directory, const char* path, const NewFile& file, StatRecord* record) {
+  const int fd = open_write(directory, path, true, false);
+  if (fd < 0) return fd;
+  int status = fill(fd, file, record);
+  if (close(fd) != 0 && errno != EINTR && status == 0) status = -errno;
+  if (status < 0) unlinkat(directory, path, 0);
+  return status;
 }
 
 int lock_exclusive(int directory, const char* path) {

@@ -54,7 +54,7 @@ export type { EntryVisitor, PageProblem, PageSource, Place, ScanReport } from ".
 export { readDigest, readObjectPlace, writeDigest, writeObjectPlace } from "./mirrored.ts";
 export type { ContentDigest, ObjectPlace } from "./mirrored.ts";
 export { LISTING_HEADER_BYTES, NODE_KINDS, OsError, SMALL_FILE_CHANGED, SMALL_FILE_NO_ROOM, STAT_RECORD_BYTES, WATCH } from "./os.ts";
-export type { FilesystemInfo, NodeKind, Os, SmallFiles, Stat, Watcher, WatchEvent, Xattr } from "./os.ts";
+export type { FilesystemInfo, NewFile, NodeKind, Os, SmallFiles, Stat, Watcher, WatchEvent, Xattr } from "./os.ts";
 export type { Clock, Random } from "./ports.ts";
 export {
   BLOCK_BYTES,

@@ -130,6 +130,13 @@ export interface Watcher {
   close(): void;
 }
 
+export interface NewFile {
+  readonly bytes: Uint8Array;
+  readonly mode: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanos: number;
+}
+
 export interface Os {
   readonly source: "native" | "node";
   /** What cannot be kept without the addon, for people: "extended attributes", "times to the nanosecond" …; empty with it. */
@@ -166,6 +173,8 @@ export interface Os {
   /** Creates or opens for writing, without following a symlink; with `exclusive` fails where it exists. Mode 0600 until set. */
   openWrite(path: ByteString, options: { readonly exclusive: boolean; readonly truncate: boolean }): number;
   write(fd: number, bytes: Uint8Array, offsetBytes: number): void;
+  /** Makes a whole file with mode and time in one go, and gives its stat; EEXIST where something is there. Nothing is left of one that could not be finished. */
+  makeFile(path: ByteString, file: NewFile): Stat;
   truncate(fd: number, sizeBytes: number): void;
   fsync(fd: number): void;
   /** Deallocates a range; false where the filesystem cannot. */

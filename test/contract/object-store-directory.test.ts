@@ -44,6 +44,17 @@ cases("what a mirror stores is a plain tree, and nothing else is left at its top
   assert.ok(lstatSync(join(top, "latest")).isSymbolicLink());
 });
 
+cases("what this store keeps for itself leaves the time of the top as it is", async () => {
+  const top = temporaryDirectory("objects");
+  const store = open(top);
+  await store.setMetadata(key("."), metadata({ kind: "directory", mode: 0o755 }));
+  const upload = await store.begin({ key: key("a"), metadata: metadata(), sizeBytes: 3 });
+  assert.is(lstatSync(top).mtimeMs, 1_700_000_000_123.4568);
+  await upload.abort();
+  await store.close();
+  assert.is(lstatSync(top).mtimeMs, 1_700_000_000_123.4568);
+});
+
 cases("no symlink of the target is followed, neither to write nor to read, list or delete", async () => {
   const outside = temporaryDirectory("outside");
   writeFileSync(join(outside, "secret"), "secret");

@@ -24,6 +24,7 @@ const NAMES = ["a", "b", "a-", "a.b", "Größe", "Release", "Packages", "x y", "
 class Upstream {
   private readonly root: string;
   private readonly random: SeededRandom;
+  private seconds = 1_600_000_000;
 
   constructor(root: string, random: SeededRandom) {
     this.root = root;
@@ -65,6 +66,7 @@ class Upstream {
     const sizes = [0, 1, 700, 20_000, 140_000, 1_500_000];
     writeFileSync(path, this.random.bytes(this.random.pick(sizes) + this.random.int(50)));
     if (this.random.chance(0.2)) rigOs.chmod(bytePath(path), this.random.pick([0o600, 0o755, 0o4711, 0o444]));
+    this.age(path);
   }
 
   private edit(): void {
@@ -74,6 +76,12 @@ class Upstream {
     const { size } = lstatSync(path);
     if (this.random.chance(0.3)) truncateSync(path, this.random.int(size + 1));
     else writeFileSync(path, this.random.bytes(1 + this.random.int(3000)), { flag: this.random.pick(["r+", "a"]) });
+    this.age(path);
+  }
+
+  /** Content of another second: lists of before protocol 31 tell no more, and neither client would see the change. */
+  private age(path: string): void {
+    utimesSync(path, ++this.seconds, this.seconds);
   }
 
   private folder(): void {

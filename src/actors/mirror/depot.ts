@@ -8,6 +8,8 @@ import type { ByteString } from "../../core/index.ts";
 import type { NewObject, NewUpload, ObjectMetadata, ObjectName, ObjectPlace, ObjectStore, Upload } from "../../objects/index.ts";
 import type { MirrorFact, MirrorFiles, RememberedSums } from "../../projections/index.ts";
 
+import type { SmallContents } from "./small-contents.ts";
+
 /** Makes the fact of what is stored now; undefined where there is none to record. */
 export type FactOf = (place: ObjectPlace) => MirrorFact | undefined;
 
@@ -55,6 +57,7 @@ const UPLOADS_OPEN_MAX = 32; // Whole, but not yet under their keys: each holds 
 export class Depot {
   private readonly store: ObjectStore;
   private readonly files: MirrorFiles;
+  private readonly contents: SmallContents;
   /** Objects that were found to be gone or replaced: another round fetches them. */
   lostCount = 0;
   private queue: Work[] = [];
@@ -69,9 +72,10 @@ export class Depot {
   private commits: Promise<void> = Promise.resolve();
   private commitCount = 0;
 
-  constructor(store: ObjectStore, files: MirrorFiles) {
+  constructor(store: ObjectStore, files: MirrorFiles, contents: SmallContents) {
     this.store = store;
     this.files = files;
+    this.contents = contents;
   }
 
   /** Whether whoever adds should wait for `room` first. */
@@ -168,7 +172,11 @@ export class Depot {
   private async put(works: readonly (Work & { readonly kind: "put" })[]): Promise<void> {
     if (works.length === 0) return;
     const places = await this.store.put(works.map(({ object }) => object));
-    for (let i = 0; i < works.length; i++) this.note(works[i]!, places[i]!, works[i]!.object.bytes.length);
+    for (let i = 0; i < works.length; i++) {
+      const { bytes } = works[i]!.object;
+      this.note(works[i]!, places[i]!, bytes.length);
+      this.contents.release(bytes);
+    }
   }
 
   private async doOne(work: Work): Promise<void> {

@@ -7,12 +7,14 @@ import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsy
 import type { Depot, PlaceHolder, SumsToRemember, Work } from "./depot.ts";
 import type { DirectoryCare, OpenDirectory } from "./directory-care.ts";
 import { arrivedFact, attributesFact, metadataOf } from "./facts.ts";
-import { Incoming, Slabs } from "./incoming.ts";
+import { Incoming } from "./incoming.ts";
 import type { Arrival, Source } from "./incoming.ts";
 import { areGood, basisOf, shortStrongBytes } from "./kept-sums.ts";
 import { LinkGroups } from "./link-groups.ts";
 import type { LinkGroup } from "./link-groups.ts";
 import type { Listed } from "./listed-directories.ts";
+import { SMALL_BYTES_MAX } from "./small-contents.ts";
+import type { SmallContents } from "./small-contents.ts";
 import type { SyncOptions } from "./options.ts";
 import type { PublicationOrder } from "./publication.ts";
 import type { SyncCounts, SyncWatcher } from "./report.ts";
@@ -22,6 +24,7 @@ interface Parts {
   readonly files: MirrorFiles;
   readonly list: FileList;
   readonly depot: Depot;
+  readonly contents: SmallContents;
   readonly order: PublicationOrder;
   readonly digests: Digests;
   readonly options: SyncOptions;
@@ -65,7 +68,8 @@ export class Fetching {
   private readonly care: DirectoryCare;
   private readonly expected = new Map<number, Expected>();
   private readonly groups = new LinkGroups<Follower>();
-  private readonly slabs = new Slabs();
+  /** The file that comes in where it is a small one; its content lies in memory. */
+  private small: { readonly expected: Expected; readonly bytes: Buffer; fillBytes: number } | undefined;
   private readonly staged: Staged[] = [];
   private stagedBytes = 0;
   private newBytes = 0;
@@ -188,7 +192,7 @@ export class Fetching {
   take(event: Extract<SessionEvent, { readonly type: "fileStart" | "data" | "copy" | "fileEnd" | "fileFailed" }>): void | Promise<void> {
     switch (event.type) {
       case "data":
-        return this.current!.incoming.data(event.bytes);
+        return this.small === undefined ? this.current!.incoming.data(event.bytes) : this.dataOfSmall(event.bytes);
       case "copy":
         return this.current!.incoming.copy(event.block, event.lengthBytes);
       case "fileStart":
@@ -203,23 +207,45 @@ export class Fetching {
   private start(index: number, attempt: number): void {
     const expected = this.expected.get(index);
     assert(expected !== undefined, "the session gives what was asked for");
-    const { store, digests } = this.parts;
     const source = attempt === 1 ? expected.source : undefined;
+    if (source === undefined && expected.entry.sizeBytes <= SMALL_BYTES_MAX && expected.rank === 0)
+      this.small = { expected, bytes: this.parts.contents.take(expected.entry.sizeBytes), fillBytes: 0 };
+    else this.current = { expected, incoming: this.incomingOf(expected.entry, source) };
+  }
+
+  private incomingOf(entry: Entry, source: Source | undefined): Incoming {
+    const { store, digests } = this.parts;
     const supply = (bytes: Buffer): void => this.session.supply(bytes);
-    this.current = {
-      expected,
-      incoming: new Incoming({ store, entry: expected.entry, source, agreement: this.agreement!, digests, slabs: this.slabs, supply }),
-    };
+    return new Incoming({ store, entry, source, agreement: this.agreement!, digests, supply });
+  }
+
+  private dataOfSmall(data: Buffer): void | Promise<void> {
+    const { expected, bytes, fillBytes } = this.small!;
+    if (fillBytes + data.length <= bytes.length) {
+      bytes.set(data, fillBytes);
+      this.small!.fillBytes += data.length;
+      return;
+    }
+    this.small = undefined; // It grew.
+    const incoming = this.incomingOf(expected.entry, undefined);
+    this.current = { expected, incoming };
+    return this.regrow(incoming, [Buffer.from(bytes.subarray(0, fillBytes)), data], bytes);
+  }
+
+  private async regrow(incoming: Incoming, pieces: readonly Buffer[], taken: Buffer): Promise<void> {
+    this.parts.contents.release(taken);
+    for (const piece of pieces) await incoming.data(piece);
   }
 
   private end(event: FileEnd): void | Promise<void> {
-    const { expected, incoming } = this.current!;
-    this.current = undefined;
-    if (event.outcome === "mismatch") return incoming.abandon();
-    const small = incoming.finishSmall();
-    if (small === undefined) return this.endLarge(event, expected, incoming);
-    if (expected.rank > 0 && this.stagedBytes > STAGED_BYTES_MAX) return this.putAside(event, expected, small);
-    this.arrive(event, expected, small);
+    const { small, current } = this;
+    this.small = this.current = undefined;
+    const { expected } = small ?? current!;
+    if (event.outcome === "mismatch") return small === undefined ? current!.incoming.abandon() : this.parts.contents.release(small.bytes);
+    const whole = small === undefined ? current!.incoming.finishSmall() : arrivalOf(small.bytes, small.fillBytes);
+    if (whole === undefined) return this.endLarge(event, expected, current!.incoming);
+    if (expected.rank > 0 && this.stagedBytes > STAGED_BYTES_MAX) return this.putAside(event, expected, whole);
+    this.arrive(event, expected, whole);
     if (this.parts.depot.isFull) return this.parts.depot.room();
   }
 
@@ -265,6 +291,7 @@ export class Fetching {
       if (isUnchanged) group.holder.place = stored!.place!;
     }
     if (isUnchanged) {
+      if (arrival.content.kind === "whole") this.parts.contents.release(arrival.content.bytes);
       this.touch(entry, stored!);
       this.care.settled(directory);
     } else {
@@ -381,4 +408,9 @@ export class Fetching {
     await this.current?.incoming.abandon();
     this.current = undefined;
   }
+}
+
+function arrivalOf(bytes: Buffer, lengthBytes: number): Arrival {
+  const content = lengthBytes === bytes.length ? bytes : bytes.subarray(0, lengthBytes);
+  return { content: { kind: "whole", bytes: content }, lengthBytes, literalBytes: lengthBytes, sums: undefined };
 }

@@ -36,25 +36,6 @@ const SUMS_BYTES_MIN = 128 << 10; // Smaller files are fetched whole: their sums
 const RUN_BYTES_MAX = 64 << 20; // One copy inside the store; a break costs no more than that.
 const WINDOW_BYTES = 4 << 20; // Read at once where copied bytes are verified.
 
-const SLAB_BYTES = 1 << 20;
-const SLAB_PART_BYTES_MAX = 64 << 10;
-
-/** Memory for the contents of small files, many to a piece: a buffer for each would keep the collector busy. A piece goes when all of them have. */
-export class Slabs {
-  private slab = Buffer.alloc(0);
-  private fillBytes = 0;
-
-  take(byteCount: number): Buffer {
-    if (byteCount > SLAB_PART_BYTES_MAX) return Buffer.allocUnsafeSlow(byteCount);
-    if (this.fillBytes + byteCount > this.slab.length) {
-      this.slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-      this.fillBytes = 0;
-    }
-    this.fillBytes += byteCount;
-    return this.slab.subarray(this.fillBytes - byteCount, this.fillBytes);
-  }
-}
-
 interface CopyRun {
   readonly offsetBytes: number;
   lengthBytes: number;
@@ -80,7 +61,6 @@ export class Incoming {
     readonly source: Source | undefined;
     readonly agreement: Agreement;
     readonly digests: Digests;
-    readonly slabs: Slabs;
     /** Hands the bytes of a copied block to the session. */
     readonly supply: (bytes: Buffer) => void;
   }) {
@@ -93,7 +73,7 @@ export class Incoming {
     const keepsSums = agreement.seed !== 0 && (source !== undefined || entry.sizeBytes >= SUMS_BYTES_MIN);
     this.sums = keepsSums ? new KeptSums(digests, agreement, source?.sums.blockBytes ?? blockBytesFor(entry.sizeBytes)) : undefined;
     this.reader = source !== undefined && store.features.isTree ? new SourceReader(store, source.entry) : undefined;
-    if (source === undefined && entry.sizeBytes <= this.wholeBytesMax) this.buffer = parts.slabs.take(entry.sizeBytes);
+    if (source === undefined && entry.sizeBytes <= this.wholeBytesMax) this.buffer = Buffer.allocUnsafeSlow(entry.sizeBytes);
   }
 
   data(bytes: Buffer): void | Promise<void> {

@@ -46,12 +46,12 @@ export class ListedDirectories {
       this.current.push(listed);
       return;
     }
-    // A directory that is empty is a directory that was listed, too.
-    if (kind === "directory" && !listed.entry.hasNoContent && !this.gathered.has(path)) this.gathered.set(path, []);
     const parent = parentOf(path);
     const siblings = this.gathered.get(parent);
     if (siblings === undefined) this.gathered.set(parent, [listed]);
     else siblings.push(listed);
+    // Behind its parent: what stands in its way there goes first. One that is empty was listed, too.
+    if (kind === "directory" && !listed.entry.hasNoContent && !this.gathered.has(path)) this.gathered.set(path, []);
   }
 
   /** The directories that are complete with the end of this list (of `directory`; undefined: the first one). */

@@ -20,6 +20,7 @@ import type { Listed, ListedDirectory } from "./listed-directories.ts";
 import type { SyncOptions } from "./options.ts";
 import { isUpstreamTemporary } from "./publication.ts";
 import type { PublicationOrder } from "./publication.ts";
+import type { SmallContents } from "./small-contents.ts";
 import type { SyncCounts, SyncWatcher } from "./report.ts";
 
 export interface RoundParts {
@@ -27,6 +28,7 @@ export interface RoundParts {
   readonly files: MirrorFiles;
   readonly list: FileList;
   readonly depot: Depot;
+  readonly contents: SmallContents;
   readonly order: PublicationOrder;
   readonly digests: Digests;
   readonly options: SyncOptions;

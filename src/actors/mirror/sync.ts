@@ -18,6 +18,7 @@ import { SyncCounts } from "./report.ts";
 import type { SyncOutcome, SyncWatcher } from "./report.ts";
 import { Round } from "./round.ts";
 import type { Doubt } from "./round.ts";
+import { SmallContents } from "./small-contents.ts";
 import { counted, throttled } from "./wire.ts";
 import type { Dial } from "./wire.ts";
 
@@ -65,6 +66,7 @@ class Sync {
   private readonly signal: AbortSignal;
   private readonly depot: Depot;
   private readonly order: PublicationOrder;
+  private readonly contents = new SmallContents();
   private readonly counts = new SyncCounts();
   private ioError = 0;
   private held: Doubt | undefined;
@@ -74,7 +76,7 @@ class Sync {
     this.options = options;
     this.watcher = watcher;
     this.signal = signal;
-    this.depot = new Depot(parts.store, parts.files);
+    this.depot = new Depot(parts.store, parts.files, this.contents);
     this.order = new PublicationOrder(options.last);
   }
 
@@ -144,12 +146,12 @@ class Sync {
   /** Lists, fetches, publishes, deletes; whether another round is needed for what could not be done before the deletions. */
   private async goRound(): Promise<boolean> {
     const { files, store, digests } = this.parts;
-    const { options, counts, watcher, depot, order } = this;
+    const { options, counts, watcher, depot, contents, order } = this;
     const list = await files.list();
     Object.assign(counts, { entryCount: 0, totalBytes: 0, sameCount: 0, leftOverCount: 0, skippedCount: 0 });
     const lostBefore = depot.lostCount;
     try {
-      const round = await this.runSession((session) => new Round({ store, files, list, depot, order, digests, options, counts, watcher }, session));
+      const round = await this.runSession((session) => new Round({ store, files, list, depot, contents, order, digests, options, counts, watcher }, session));
       this.ioError |= round.ioError;
       if (options.dryRun) {
         this.foresee(round, list);

@@ -30,6 +30,7 @@ export interface Addon {
   readSmallFiles(path: ByteString, listing: Buffer, indexes: Uint32Array, into: Uint8Array, offsets: Uint32Array, lengths: Int32Array): Status;
   openRead(path: ByteString): Status;
   openWrite(path: ByteString, exclusive: boolean, truncate: boolean): Status;
+  makeFile(path: ByteString, bytes: Uint8Array, mode: number, mtimeSeconds: number, mtimeNanos: number, record: Buffer): Status;
   lockExclusive(path: ByteString): Status;
   read(fd: number, into: Uint8Array, offsetBytes: number): Status;
   write(fd: number, bytes: Uint8Array, offsetBytes: number): Status;

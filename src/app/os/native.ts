@@ -1,5 +1,5 @@
 /** The Os port on the addon of native/: everything the port promises. */
-import type { ByteString, FilesystemInfo, NodeKind, Os, SmallFiles, Stat, Watcher, Xattr } from "../../core/index.ts";
+import type { ByteString, FilesystemInfo, NewFile, NodeKind, Os, SmallFiles, Stat, Watcher, Xattr } from "../../core/index.ts";
 import { assert, byteStringOf, decodeStat, NODE_KINDS, OsError, STAT_RECORD_BYTES } from "../../core/index.ts";
 import type { Addon, Status } from "./addon.ts";
 import { descriptorName, errnoName } from "./failure.ts";
@@ -85,6 +85,11 @@ export class NativeOs implements Os {
 
   write(fd: number, bytes: Uint8Array, offsetBytes: number): void {
     checkOpen(this.#addon.write(fd, bytes, offsetBytes), "write", fd);
+  }
+
+  makeFile(path: ByteString, { bytes, mode, mtimeSeconds, mtimeNanos }: NewFile): Stat {
+    check(this.#addon.makeFile(bytesOnly(path), bytes, mode, mtimeSeconds, mtimeNanos, this.#record), "make", path);
+    return decodeStat(this.#record, 0);
   }
 
   truncate(fd: number, sizeBytes: number): void {

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import type { ByteString, FilesystemInfo, ListingEntry, NodeKind, Os, SmallFiles, Stat, Watcher, Xattr } from "../../core/index.ts";
+import type { ByteString, FilesystemInfo, ListingEntry, NewFile, NodeKind, Os, SmallFiles, Stat, Watcher, Xattr } from "../../core/index.ts";
 import { byteStringOf, bytesOf, encodeListing, OsError } from "../../core/index.ts";
 import { asOsError, descriptorName, errnoOf } from "./failure.ts";
 import { filesystemOf, mountPoints } from "./mounts.ts";
@@ -111,6 +111,23 @@ export class NodeOs implements Os {
     asOsError("write", descriptorName(fd), () => {
       for (let done = 0; done < bytes.length;) done += fs.writeSync(fd, bytes, done, bytes.length - done, offsetBytes + done);
     });
+  }
+
+  makeFile(path: ByteString, { bytes, mode, mtimeSeconds, mtimeNanos }: NewFile): Stat {
+    const fd = this.openWrite(path, { exclusive: true, truncate: false });
+    try {
+      try {
+        this.write(fd, bytes, 0);
+      } finally {
+        this.close(fd);
+      }
+      this.chmod(path, mode);
+      this.setTimes(path, mtimeSeconds, mtimeNanos);
+      return this.lstat(path);
+    } catch (error) {
+      this.unlink(path);
+      throw error;
+    }
   }
 
   truncate(fd: number, sizeBytes: number): void {

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { closeSync, constants, openSync } from "node:fs";
 import { assert, bytesOf, displayOf, listingCount, listingName, RainbowError } from "../../core/index.ts";
-import type { ByteString, Os, Random } from "../../core/index.ts";
+import type { ByteString, Os, Random, Stat } from "../../core/index.ts";
 import { RESERVED_DIRECTORY } from "../keys.ts";
 import { TOP_KEY } from "../object-store.ts";
 import type {
@@ -87,27 +87,24 @@ class DirectoryStore implements ObjectStore {
     }
     const partial = this.#wholePartial;
     try {
-      if (metadata.kind === "symlink") this.#inPartialDirectory(() => os.symlink(metadata.linkTarget!, partial));
-      else this.#writeWhole(partial, bytes, metadata.mode);
-      os.setTimes(partial, metadata.mtimeSeconds, metadata.mtimeNanos);
-      const place = placeOf(os.lstat(partial));
+      const stat = this.#inPartialDirectory(() =>
+        metadata.kind === "symlink"
+          ? this.#makeLink(partial, metadata)
+          : os.makeFile(partial, { bytes, mode: metadata.mode, mtimeSeconds: metadata.mtimeSeconds, mtimeNanos: metadata.mtimeNanos }),
+      );
       this.#tree.publish(partial, key);
-      return place;
+      return placeOf(stat);
     } catch (error) {
       this.#unlinkIfThere(partial);
       throw error;
     }
   }
 
-  #writeWhole(partial: ByteString, bytes: Uint8Array, mode: number): void {
+  #makeLink(partial: ByteString, { linkTarget, mtimeSeconds, mtimeNanos }: ObjectMetadata): Stat {
     const { os } = this.#tree;
-    const fd = this.#inPartialDirectory(() => os.openWrite(partial, { exclusive: true, truncate: false }));
-    try {
-      if (bytes.length > 0) os.write(fd, bytes, 0);
-    } finally {
-      os.close(fd);
-    }
-    os.chmod(partial, mode);
+    os.symlink(linkTarget!, partial);
+    os.setTimes(partial, mtimeSeconds, mtimeNanos);
+    return os.lstat(partial);
   }
 
   /** Makes the partial directory where `action` finds it missing. */
@@ -116,9 +113,17 @@ class DirectoryStore implements ObjectStore {
       return action();
     } catch (error) {
       if (!isCode(error, "ENOENT")) throw error;
-      this.#tree.os.makeDirectory(this.#partialDirectory);
+      this.#keepingTopTime(() => this.#tree.os.makeDirectory(this.#partialDirectory));
       return action();
     }
+  }
+
+  /** The partial directory is no part of what is mirrored: that it comes or goes leaves the time of the tree's top as it is. */
+  #keepingTopTime(action: () => void): void {
+    const { os, top } = this.#tree;
+    const { mtimeSeconds, mtimeNanos } = os.lstat(`${top}/.` as ByteString);
+    action();
+    os.setTimes(`${top}/.` as ByteString, mtimeSeconds, mtimeNanos);
   }
 
   #unlinkIfThere(path: ByteString): void {
@@ -273,7 +278,7 @@ class DirectoryStore implements ObjectStore {
   async close(): Promise<void> {
     const { os } = this.#tree;
     try {
-      os.removeDirectory(this.#partialDirectory);
+      this.#keepingTopTime(() => os.removeDirectory(this.#partialDirectory));
     } catch (error) {
       if (!isAbsence(error) && !isCode(error, "ENOTEMPTY", "EEXIST")) throw failureOf(error, this.#partialDirectory);
     }

@@ -39,6 +39,26 @@ export const fileCases: Cases = {
     os.close(reading);
   },
 
+  "a file is made whole, with mode and time, and never over another": ({ os, folder }) => {
+    const path = below(folder(), "whole");
+    const wanted = { bytes: Buffer.from("content"), mode: 0o4711, mtimeSeconds: 1_234_567, mtimeNanos: os.source === "native" ? 123_456_789 : 0 };
+    const made = os.makeFile(path, wanted);
+    const { inode, kind, sizeBytes, mode, mtimeSeconds, mtimeNanos, btimeSeconds, btimeNanos } = os.lstat(path);
+    assert.equal([made.inode, made.kind, made.btimeSeconds, made.btimeNanos], [inode, kind, btimeSeconds, btimeNanos]);
+    assert.equal({ sizeBytes, mode, mtimeSeconds, mtimeNanos }, { sizeBytes: 7, mode: 0o4711, mtimeSeconds: 1_234_567, mtimeNanos: wanted.mtimeNanos });
+    assert.is(readFile(os, path).toString(), "content");
+    assert.is(
+      codeOf(() => os.makeFile(path, { ...wanted, bytes: Buffer.from("other") })),
+      "EEXIST",
+    );
+    assert.is(readFile(os, path).toString(), "content");
+    assert.is(os.makeFile(below(folder(), "empty"), { ...wanted, bytes: Buffer.alloc(0) }).sizeBytes, 0);
+    assert.is(
+      codeOf(() => os.makeFile(below(path, "under a file"), wanted)),
+      "ENOTDIR",
+    );
+  },
+
   "only regular files are opened for reading, and a FIFO is never waited for": ({ os, folder }) => {
     const here = folder();
     assert.is(

@@ -85,7 +85,7 @@ test("a list of one directory comes in the order of bytes, and one list of all i
     directories.map(({ path, listed }) => [path, listed.map((each) => each.entry.path)]);
   assert.equal(paths(incremental.take(bytes("d"))), [["d", ["d/a", "d/a0", "d/b"]]]);
   const whole = new ListedDirectories(false);
-  const all = [entry(".", { kind: "directory" }), entry("f"), entry("d", { kind: "directory" }), entry("d/x"), entry("e", { kind: "directory" })];
+  const all = [entry(".", { kind: "directory" }), entry("d", { kind: "directory" }), entry("d/x"), entry("e", { kind: "directory" }), entry("f")];
   for (const [index, each] of all.entries()) whole.add({ index, entry: each });
   assert.equal(paths(whole.take(undefined)), [
     [".", ["d", "e", "f"]],
