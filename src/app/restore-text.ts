@@ -23,6 +23,7 @@ What the files are
   events.lmdb                     what happened, in order: the truth. An LMDB environment in one file.
   machines/<id>/data.dig          the bytes, in chunks that describe themselves; src/dig/FORMAT.md has the layout.
   machines/<id>/control.lmdb      tables over data.dig; may be deleted, 'rainbow repair' makes them again from the two above.
+  mirrors/<id>/                   file lists of mirrors, made again from the events; what they list lies where the mirror was put.
   agent/                          what the watcher remembers of the protected folders; may be deleted.
   lock, running.json              who works on this folder just now.
 

@@ -10,6 +10,7 @@ import type { RegionRecord } from "../../../src/projections/blob-record/index.ts
 import { hashOfKey } from "../../../src/projections/dig-tree/key-filter.ts";
 import { nameKey, PREFIX, regionKey } from "../../../src/projections/dig-tree/keys.ts";
 import { decodeBracket, decodeNameValue, decodeNode, encodeBracket, encodeNode, writeNameValue } from "../../../src/projections/dig-tree/values.ts";
+import { decodeSums, encodeSums, ROW } from "../../../src/projections/file-list/rows.ts";
 import type { NameValue, StoredNode } from "../../../src/projections/dig-tree/values.ts";
 import { REPOSITORY } from "../../runner/workspace.ts";
 import { seededRandom } from "../../support/random.ts";
@@ -34,9 +35,36 @@ function decoded(bytes: Buffer): RegionRecord {
   return readRecord(new ByteReader(bytes, (why) => new Error(why)));
 }
 
-test("every prefix stands in the table of keys, and no other", () => {
-  const rows = [...text.matchAll(/^\| (0x[0-9a-f]{2}) +\| (\w+) /gm)].map(([, byte, name]) => [name, Number(byte)]);
-  assert.equal(rows, Object.entries(PREFIX));
+test("every prefix stands in its table of keys, and no other", () => {
+  const [ofTree, ofMemory] = text.split("\n## What a mirror remembers\n");
+  const rowsOf = (part: string): unknown => [...part.matchAll(/^\| (0x[0-9a-f]{2}) +\| (\w+) /gm)].map(([, byte, name]) => [name, Number(byte)]);
+  assert.equal(rowsOf(ofTree!), Object.entries(PREFIX));
+  assert.equal(rowsOf(ofMemory!), Object.entries(ROW));
+});
+
+test("a mirrored file's node, and the sums that are remembered of it, are these bytes", () => {
+  const attributes = { mode: 0o644, uid: 0, gid: 0, mtimeSeconds: -3, mtimeNanos: 4, btimeSeconds: 0, btimeNanos: 0, xattrs: [] };
+  const plain = {
+    node: NODE,
+    kind: "file",
+    attributes,
+    sizeBytes: 300,
+    linkTarget: "" as ByteString,
+    rdev: 0,
+    names: [{ parent: NODE, name: "a" as ByteString }],
+  } as const;
+  const mirrored = { digest: { name: "md5", bytes: Buffer.from("0102", "hex") }, place: { version: "v\xff", etag: "e" } };
+  const node: StoredNode = { ...plain, unsettled: false, hidden: false, pristine: false, mirrored };
+  assert.is(encodeNode(node).toString("hex"), "0201a4030000050400000 0ac02010307016 1036d6435020102020165 0276ff".replaceAll(" ", ""));
+  assert.equal(decodeNode(NODE, encodeNode(node)), node);
+  const bare: StoredNode = { ...node, mirrored: { digest: undefined, place: { version: undefined, etag: "" } } };
+  assert.equal(decodeNode(NODE, encodeNode(bare)), bare);
+  const stamp = { sizeBytes: 300, mtimeSeconds: -3, mtimeNanos: 4 };
+  const sums = { digest: "md5", seed: -1, blockBytes: 700, remainderBytes: 5, strongBytes: 2, blockCount: 2, sums: Buffer.alloc(12, 9), offsets: [0, 900] };
+  const row = { path: "a/\xff" as ByteString, stamp, sums };
+  assert.is(encodeSums(row).toString("hex"), `03612fffac020504036d643501bc050502020100840${"7"}${"09".repeat(12)}`);
+  assert.equal(decodeSums(encodeSums(row)), row);
+  for (let length = 0; length < encodeSums(row).length; length++) assert.throws(() => decodeSums(encodeSums(row).subarray(0, length)), /damaged/);
 });
 
 test("the values written by version 1 are these bytes", () => {
