@@ -10,11 +10,12 @@ export interface Surroundings {
   readonly cwd: string;
 }
 
-/** `option` (--data-dir), else RAINBOW_DATA_DIR, else /var/lib/rainbow for root and $XDG_DATA_HOME/rainbow for others. Absolute. */
-export function chooseDataDirectory(option: string | undefined, { env, uid, home, cwd }: Surroundings): string {
+/** `option` (--data-dir), else RAINBOW_DATA_DIR, else `configured`, else /var/lib/rainbow for root and $XDG_DATA_HOME/rainbow for others. Absolute. */
+export function chooseDataDirectory(option: string | undefined, { env, uid, home, cwd }: Surroundings, configured?: string): string {
   const named = option ?? env["RAINBOW_DATA_DIR"];
   if (named === "") throw new RainbowError("USAGE", "the data directory's name is empty: give --data-dir a folder, or unset RAINBOW_DATA_DIR");
   if (named !== undefined) return resolve(cwd, named);
+  if (configured !== undefined) return configured;
   if (uid === 0) return "/var/lib/rainbow";
   const base = env["XDG_DATA_HOME"];
   return join(base !== undefined && base.startsWith("/") ? base : join(home, ".local/share"), "rainbow"); // A relative one is invalid by its own specification.

@@ -2,6 +2,10 @@
  * What the command line and the console build on: the table of operations, how to reach a running instance or open a data directory
  * in this process, and the few things they need of the machine. Cheap to load: stores, sockets and the addon come in with the first call that needs them.
  */
+export { checkConfig } from "./check-config.ts";
+export { defaultConfigFile, eventsAddress, NO_CONFIG, readConfig } from "./config.ts";
+export type { Config } from "./config.ts";
+export { parseBytes } from "./sizes.ts";
 export { chooseDataDirectory, isDataDirectory, realDataDirectory } from "./data-directory-choice.ts";
 export type { Surroundings } from "./data-directory-choice.ts";
 export { copyEvents, openRainbow, storedHeads, verifyEvents } from "./open-late.ts";

@@ -1,6 +1,7 @@
 /** Everything a command touches besides its words: the terminal, the clock, the machine. main.ts makes the real one, tests their own. */
 import type {
   ByteString,
+  Config,
   ConnectedRainbow,
   CopiedStream,
   CopyRequest,
@@ -24,12 +25,16 @@ export interface Output {
 
 /** What main.ts takes from src/app. */
 export interface Machine {
-  chooseDataDirectory(option: string | undefined): string;
+  /** `option`: --config; `dataDirectory`: --data-dir. */
+  readConfig(option: string | undefined, dataDirectory: string | undefined): Config;
+  defaultConfigFile(): string;
+  checkConfig(config: Config): Promise<void>;
+  chooseDataDirectory(option: string | undefined, config: Config): string;
   isDataDirectory(path: string): boolean;
   /** Whether it is the one that is chosen where nothing is said, by no option and no RAINBOW_DATA_DIR. */
   isDefaultDataDirectory(path: string): boolean;
   connect(dataDirectory: string): Promise<ConnectedRainbow | undefined>;
-  open(options: Pick<OpenRainbowOptions, "dataDirectory" | "mode" | "create" | "events" | "onStarting" | "onReplay">): Promise<OpenedRainbow>;
+  open(options: Pick<OpenRainbowOptions, "dataDirectory" | "mode" | "create" | "events" | "onStarting" | "onReplay">, config: Config): Promise<OpenedRainbow>;
   /** Moves the history to another store; the data directory must not be in use. */
   copyEvents(request: Pick<CopyRequest, "dataDirectory" | "from" | "to" | "signal">): AsyncIterable<CopiedStream>;
   /** Where nothing runs: verifies the events and changes nothing. */

@@ -1,6 +1,6 @@
 /** One run of one command: its report, and the operations it asks, of a running instance or of the data directory itself. */
 import type { Command } from "commander";
-import type { OpenedRainbow, Operations } from "../app/index.ts";
+import type { Config, OpenedRainbow, Operations } from "../app/index.ts";
 import { isRainbowError, RainbowError } from "../core/index.ts";
 import { argumentBytes, shellWord } from "./format/index.ts";
 import type { Context } from "./context.ts";
@@ -9,6 +9,7 @@ import { replayReport } from "./replay-report.ts";
 import { Report } from "./report.ts";
 
 export interface GlobalOptions {
+  readonly config?: string;
   readonly dataDir?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -33,6 +34,7 @@ export class Invocation {
   /** The command line with the options of all commands, for completion. */
   readonly wholeProgram: () => Promise<Command>;
   private readonly globals: GlobalOptions;
+  private readConfig: Config | undefined;
   private chosen: string | undefined;
   private opened: { readonly operations: Operations; readonly isRunning: boolean } | undefined;
   private readonly closers: (() => void | Promise<void>)[] = [];
@@ -44,9 +46,14 @@ export class Invocation {
     this.report = new Report(context, { json: globals.json === true, quiet: globals.quiet === true });
   }
 
+  /** What the configuration file says; nothing where there is none. */
+  get config(): Config {
+    return (this.readConfig ??= this.context.machine.readConfig(this.globals.config, this.globals.dataDir));
+  }
+
   /** Absolute, without symlinks where it exists. */
   get dataDirectory(): string {
-    return (this.chosen ??= this.context.machine.chooseDataDirectory(this.globals.dataDir));
+    return (this.chosen ??= this.context.machine.chooseDataDirectory(this.globals.dataDir, this.config));
   }
 
   /** A running instance's operations; undefined where none runs. */
@@ -118,14 +125,15 @@ export class Invocation {
   }
 
   private async openHere({ mode = "read", create = false, events, onStarting }: OpenHere): Promise<Operations> {
-    const opened = await this.context.machine.open({
+    const options = {
       dataDirectory: this.dataDirectory,
       mode,
       create,
       onReplay: replayReport(this.report, this.context.clock, mode === "protect"),
       ...(events === undefined ? {} : { events }),
       ...(onStarting === undefined ? {} : { onStarting }),
-    });
+    };
+    const opened = await this.context.machine.open(options, this.config);
     await this.report.progress.clear();
     this.closers.push(async () => await this.reportUnfinished(await opened.close()));
     this.opened = { operations: opened.operations, isRunning: false };

@@ -5,14 +5,18 @@ import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import {
+  checkConfig,
   chooseDataDirectory,
   connectRunning,
   copyEvents,
+  defaultConfigFile,
+  eventsAddress,
   existsAt,
   installService,
   isDataDirectory,
   kindAt,
   openRainbow,
+  readConfig,
   readLines,
   realDataDirectory,
   realPathOf,
@@ -133,7 +137,7 @@ function realOf(path: string): string {
   }
 }
 
-/** Where the events are to be, by the environment. */
+/** Where the events are to be, by the environment or the configuration. */
 function eventsOf(value: string | undefined): { readonly events?: string } {
   return value === undefined || value === "" ? {} : { events: value };
 }
@@ -144,10 +148,14 @@ function machineOf(clock: Clock, version: string): Machine {
   const unnamed = { ...surroundings, env: { ...process.env, RAINBOW_DATA_DIR: undefined } };
   const isDefaultDataDirectory = (path: string): boolean => realDataDirectory(chooseDataDirectory(undefined, unnamed)) === path;
   return {
-    chooseDataDirectory: (option) => realDataDirectory(chooseDataDirectory(option, surroundings)),
+    readConfig: (option, dataDirectory) => readConfig(option, dataDirectory ?? process.env["RAINBOW_DATA_DIR"], surroundings),
+    defaultConfigFile: () => defaultConfigFile(surroundings),
+    checkConfig,
+    chooseDataDirectory: (option, config) => realDataDirectory(chooseDataDirectory(option, surroundings, config.dataDirectory)),
     isDataDirectory,
     connect: (dataDirectory) => connectRunning(place(dataDirectory)),
-    open: (options) => openRainbow({ ...eventsOf(process.env["RAINBOW_EVENTS"]), ...options, version, clock, random: systemRandom() }),
+    open: (options, config) =>
+      openRainbow({ ...eventsOf(eventsAddress(config)), ...eventsOf(process.env["RAINBOW_EVENTS"]), ...options, version, clock, random: systemRandom() }),
     copyEvents: (request) => copyEvents({ ...request, clock, random: systemRandom() }),
     verifyEvents: (request) => verifyEvents({ ...request, clock, random: systemRandom() }),
     storedHeads: (request) => storedHeads({ ...request, clock, random: systemRandom() }),

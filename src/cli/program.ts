@@ -59,6 +59,10 @@ export async function buildProgram(options: ProgramOptions): Promise<Command> {
     .helpOption("-h, --help", "print help")
     .helpCommand("help [command]", "print help of a command")
     .addOption(new Option("--data-dir <dir>", "where the data lies (default: RAINBOW_DATA_DIR, else /var/lib/rainbow or ~/.local/share/rainbow)"))
+    .option(
+      "--config <file>",
+      "the configuration file (default: RAINBOW_CONFIG, else /etc/rainbow/rainbow.json or ~/.config/rainbow/rainbow.json, where it is there)",
+    )
     .option("--json", "answer in JSON, one object a line; times in UTC")
     .option("-q, --quiet", "no talk: the answer alone, or nothing but the exit code")
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
@@ -83,7 +87,7 @@ async function addCommand(program: Command, entry: CommandEntry, { start, only }
 export function namedCommand(words: readonly string[]): string {
   for (let i = 0; i < words.length; i++) {
     const each = words[i] ?? "";
-    if (each === "--data-dir") i++;
+    if (each === "--data-dir" || each === "--config") i++;
     else if (each === "help" && words[i + 1] !== undefined) return words[i + 1] ?? "";
     else if (!each.startsWith("-")) return each;
   }

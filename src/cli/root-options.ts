@@ -1,5 +1,6 @@
 /** What is left out below a protected folder: options of up and add. */
 import type { Command } from "commander";
+import { parseBytes } from "../app/index.ts";
 import type { ByteString, Operations, RootOptions } from "../app/index.ts";
 import { RainbowError } from "../core/index.ts";
 import { collect } from "./command.ts";
@@ -14,8 +15,6 @@ export interface RootWords {
   readonly maxFileSize?: string;
   readonly replace?: boolean;
 }
-
-const SIZE_UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
 export function declareRootOptions(command: Command): void {
   command
@@ -53,8 +52,7 @@ export async function rootOptionsFor(invocation: Invocation, operations: Operati
 
 /** `500M`, `10G`, `4096`. */
 export function parseSize(text: string): number {
-  const [, count, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim()) ?? [];
-  const bytes = Math.round(Number(count) * (SIZE_UNITS[unit?.toLowerCase() ?? ""] ?? 1));
-  if (count !== undefined && Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  const bytes = parseBytes(text);
+  if (bytes !== undefined) return bytes;
   throw new RainbowError("USAGE", `'${text}' is no size: write 500M, 10G or a number of bytes`);
 }

@@ -39,6 +39,7 @@ export const ERRORS = {
   PURGED: { retry: "never", exitCode: EXIT.differs, meaning: "the content of that file was purged from that instant" },
   PURGE_REFUSED: { retry: "never", exitCode: EXIT.usage, meaning: "files that are to be purged exist now, and would be stored again" },
   NOT_PROTECTED: { retry: "never", exitCode: EXIT.usage, meaning: "the path lies below no protected folder" },
+  CONFIG_REFUSED: { retry: "never", exitCode: EXIT.usage, meaning: "the configuration file cannot be used" },
   ROOT_REFUSED: { retry: "never", exitCode: EXIT.usage, meaning: "the folder cannot be protected" },
   TARGET_REFUSED: { retry: "never", exitCode: EXIT.usage, meaning: "the target cannot take what would be written there" },
   DATA_DIR_REFUSED: { retry: "never", exitCode: EXIT.usage, meaning: "the data directory lies where Rainbow cannot keep data" },

@@ -14,6 +14,7 @@ import {
 } from "../../actors/retention/index.ts";
 import type { RebaseContext } from "../../actors/retention/index.ts";
 import type { OpenedMachine } from "../../actors/machine/index.ts";
+import { isDeepStrictEqual } from "node:util";
 import { RainbowError } from "../../core/index.ts";
 import type { Revision, TimeUs } from "../../core/index.ts";
 import { normalised } from "../../projections/index.ts";
@@ -137,8 +138,10 @@ async function policyAnswer({ host }: OperationsContext): Promise<PolicyAnswer> 
 async function setPolicy(context: OperationsContext, { words, acceptTime }: Parameters<Operations["setPolicy"]>[0]): Promise<PolicyAnswer> {
   const { host, clock } = context;
   const opened = host.opened();
-  const policy = withWords(host.keeper.policy(), words);
+  const before = host.keeper.policy();
+  const policy = withWords(before, words);
   const next = acceptTime ? { ...policy, acceptedUs: clock.now() } : policy;
+  if (isDeepStrictEqual(next, before)) return await policyAnswer(context); // As at each start with a configuration file.
   await opened.turns.take(async () => {
     const { revision } = await (await opened.ingest()).appendOwn([{ type: "PolicySet", policy: { ...next } }], "policy");
     opened.projection.follow(revision);

@@ -24,6 +24,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   { usage: "pause", group: PROTECT, summary: "stop capturing for a while (recorded as a gap)", load: () => import("./pause.ts") },
   { usage: "resume", group: PROTECT, summary: "go on capturing", load: () => import("./resume.ts") },
   { usage: "excludes [path]", group: PROTECT, summary: "what is left out, and by which rule", load: () => import("./excludes.ts") },
+  {
+    usage: "config [action]",
+    group: PROTECT,
+    summary: "what the configuration file says ('config check': whether it is right)",
+    load: () => import("./config.ts"),
+  },
   { usage: "service <action>", group: PROTECT, summary: "'service install': a systemd unit that keeps it running", load: () => import("./service.ts") },
   { usage: "ls [path...]", group: READ, summary: "list a folder or a file", load: () => import("./ls.ts") },
   { usage: "tree [path]", group: READ, summary: "list a folder with all below it", load: () => import("./tree.ts") },

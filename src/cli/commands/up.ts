@@ -1,5 +1,6 @@
 /** rainbow up: protects the folders in the foreground, until Ctrl-C. Where an instance runs already, hands it the folders. */
-import type { ByteString, Operations, StatusAnswer } from "../../app/index.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { ByteString, Config, Operations, StatusAnswer } from "../../app/index.ts";
 import { EXIT, isRainbowError, RainbowError } from "../../core/index.ts";
 import { wordList } from "../command.ts";
 import type { CommandFile } from "../command.ts";
@@ -26,6 +27,7 @@ export const command: CommandFile<Options> = {
   },
   run: async (invocation, words, options) => {
     const folders = protectedFolders(invocation, wordList(words, 0));
+    const { config } = invocation;
     const { machine, signal } = invocation.context;
     let server: { close(): Promise<void> } | undefined;
     const onStarting = async (starting: Operations): Promise<void> => {
@@ -33,12 +35,18 @@ export const command: CommandFile<Options> = {
     };
     const closeServer = async (): Promise<void> => await server?.close();
     invocation.onClose(closeServer); // Where opening fails.
-    const operations = await invocation.operations({ mode: "protect", create: folders.length > 0, onStarting, ...eventsOption(options.events) });
+    const operations = await invocation.operations({
+      mode: "protect",
+      create: folders.length > 0 || config.roots.length > 0,
+      onStarting,
+      ...eventsOption(options.events),
+    });
     if (invocation.isAnsweredByRunning && options.events !== undefined)
       throw new RainbowError("BUSY", `a Rainbow runs on ${invocation.dataDirectory} already: stop it first to say where its events are to be`, {});
     if (invocation.isAnsweredByRunning) return handOver(invocation, operations, folders, options);
     invocation.onClose(closeServer); // Before the stores are closed: nobody is answered from closed ones.
     const backedUp = new Set((await operations.roots()).filter((root) => root.firstScanDone).map((root) => root.root as number));
+    await configure(operations, config);
     await addRoots(invocation, operations, folders, options);
     const roots = await operations.roots();
     if (roots.length === 0) {
@@ -76,6 +84,13 @@ async function handOver(invocation: Invocation, operations: Operations, folders:
     await report.line(`process ${pid} runs already and protects ${nameForPeople(path)} from now on; '${invocation.hint("status")}' shows how far it is`);
   }
   return EXIT.ok;
+}
+
+/** The file's roots have its rules, whatever was said before; what it does not name stays. A known one may be away just now. */
+async function configure(operations: Operations, { roots, policyWords }: Config): Promise<void> {
+  const known = new Map((await operations.roots()).map(({ path, options }) => [path, options]));
+  for (const { path, options } of roots) if (!isDeepStrictEqual(known.get(path), options)) await operations.addRoot({ path, options });
+  if (policyWords.length > 0) await operations.setPolicy({ words: policyWords, acceptTime: false });
 }
 
 async function addRoots(invocation: Invocation, operations: Operations, folders: readonly ByteString[], options: RootWords): Promise<void> {

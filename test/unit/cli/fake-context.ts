@@ -1,7 +1,8 @@
 /** A command line without a machine: operations, terminal, clock and files are what a test says. */
 import type { Context, Machine } from "../../../src/cli/context.ts";
 import { runProgram } from "../../../src/cli/program.ts";
-import type { Entry, Operations, RootStatus, StatusAnswer } from "../../../src/app/index.ts";
+import { NO_CONFIG } from "../../../src/app/index.ts";
+import type { Config, Entry, Operations, RootStatus, StatusAnswer } from "../../../src/app/index.ts";
 import { byteStringOfText, RainbowError } from "../../../src/core/index.ts";
 import type { ByteString, NodeId, TimeUs } from "../../../src/core/index.ts";
 
@@ -20,6 +21,7 @@ export interface Fake {
   /** Answers by a running instance rather than by opening the data directory. */
   readonly isRunning?: boolean;
   readonly isDataDirectory?: boolean;
+  readonly config?: Config;
   readonly machine?: Partial<Machine>;
   /** Names that exist on disk, with what they are. */
   readonly files?: Readonly<Record<string, "file" | "directory">>;
@@ -139,6 +141,9 @@ function machineOf(fake: Fake): Machine {
   const operations = operationsOf(fake.operations ?? {});
   const kinds = new Map(Object.entries({ [PROTECTED]: "directory" as const, ...fake.files }));
   return {
+    readConfig: () => fake.config ?? NO_CONFIG,
+    defaultConfigFile: () => "/etc/rainbow/rainbow.json",
+    checkConfig: () => Promise.resolve(),
     chooseDataDirectory: (option) => option ?? "/data",
     isDefaultDataDirectory: (path) => path === "/data",
     isDataDirectory: () => fake.isDataDirectory ?? true,
