@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { enrolmentOf, mirrorStreamOf, streamOf } from "../actors/machine/index.ts";
 import { isRainbowError, RainbowError } from "../core/index.ts";
 import type { Revision } from "../core/index.ts";
-import { readBatches, verifyChain } from "../events/index.ts";
+import { readBatches, verifyChain, walkChain } from "../events/index.ts";
+import type { EventStore, StreamInfo } from "../events/index.ts";
+import { auditStreamOf } from "../actors/audit/index.ts";
 import { openLmdbEventStore, salvageLmdbEventStore } from "../events/lmdb/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
 
@@ -58,6 +60,7 @@ async function damageOf(path: string, machineStream: string): Promise<string | u
         const { headRevision, truncatedBefore } = await store.info(stream);
         await verifyChain(readBatches(store, stream, truncatedBefore, headRevision));
       }
+      for (const info of await store.streams(auditStreamOf(""))) if (!info.deleted && info.headRevision >= 0) await walked(store, info);
       return undefined;
     } finally {
       await store.close();
@@ -66,6 +69,12 @@ async function damageOf(path: string, machineStream: string): Promise<string | u
     if (isRainbowError(error, "STORE_CORRUPT", "EVENT_CORRUPT")) return error.message;
     throw error;
   }
+}
+
+/** EVENT_CORRUPT where the stream is not whole; its events are not decoded. */
+async function walked(store: EventStore, info: StreamInfo): Promise<void> {
+  const walk = walkChain(store, info);
+  while ((await walk.next()).done !== true);
 }
 
 /** The machine's first event holds the key of its chunks: without it no content can be verified. */

@@ -13,7 +13,7 @@ import type { Dig } from "../dig/index.ts";
 import { openLmdbControl } from "../dig/lmdb/index.ts";
 import { openLmdbEventStore } from "../events/lmdb/index.ts";
 import type { EventStore } from "../events/index.ts";
-import { compareStates, digestOf, DigTreeProjection, entriesOfTree } from "../projections/index.ts";
+import { compareStates, DigTreeProjection, entriesOfTree } from "../projections/index.ts";
 import type { LiveState, ReplayReport } from "../projections/index.ts";
 import { copyStream } from "./copy-events.ts";
 import { openDataDirectory } from "./data-directory.ts";
@@ -132,7 +132,7 @@ async function build({ clock, live: machine, signal, onReplayed }: ReplayInto, {
     const replayed = await projection.liveState();
     try {
       const eventCount = revision - (window?.revision ?? -1);
-      return { revision, eventCount, ...compareStates(live.state, replayed.state), digest: digestOf(replayed.state).toString("hex"), isInterrupted: false };
+      return { revision, eventCount, ...(await compareStates(live.state, replayed.state)), isInterrupted: false };
     } finally {
       replayed.close();
     }

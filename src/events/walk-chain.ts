@@ -65,6 +65,7 @@ export async function* walkChain(
       if (isBatchEnd) await walk.endBatch();
       next += 1;
     }
+    await new Promise((resolve) => setImmediate(resolve)); // Hashing a page takes some 15 ms: others get their turn.
     yield (next - 1) as Revision;
   }
   return await walk.finish(headRevision);

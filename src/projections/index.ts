@@ -7,7 +7,6 @@ export { diffTrees } from "./diff/index.ts";
 export type { Difference, DifferenceKind } from "./diff/index.ts";
 export {
   compareStates,
-  digestOf,
   DigTreeProjection,
   entriesOfTree,
   gapsTouching,

@@ -2,7 +2,7 @@
 import { discardForReplay } from "../../actors/retention/index.ts";
 import { isRainbowError, RainbowError } from "../../core/index.ts";
 import type { Revision } from "../../core/index.ts";
-import { readBatches, verifyChain } from "../../events/index.ts";
+import { readBatches, verifyChain, walkChain } from "../../events/index.ts";
 import type { EventStore } from "../../events/index.ts";
 import { DigTreeProjection } from "../../projections/index.ts";
 import type { ReplayReport } from "../../projections/index.ts";
@@ -100,6 +100,20 @@ async function* check({ host }: OperationsContext, readData: boolean): AsyncGene
     yield { type: "problem", what: problem.what, where: problem.where, paths: [] };
   }
   yield* checkEvents(host.eventStore, host.opened().stream);
+  yield* checkAudit(host.eventStore, host.trail.stream);
+}
+
+/** Every entry that people left is there as it was written. */
+async function* checkAudit(store: EventStore, stream: string): AsyncGenerator<ProblemItem> {
+  const info = await store.info(stream);
+  if (info.headRevision < 0) return;
+  try {
+    const walk = walkChain(store, info);
+    while ((await walk.next()).done !== true);
+  } catch (error) {
+    if (!isRainbowError(error, "EVENT_CORRUPT", "STORE_CORRUPT")) throw error;
+    yield { type: "problem", what: error.message, where: `stream ${stream}`, paths: [] };
+  }
 }
 
 /** Every event is read, and every batch must name the hash of the one before it. */

@@ -15,4 +15,4 @@ export type { StateView } from "./state-view.ts";
 export type { LiveState } from "./live-state.ts";
 export { compareStates } from "./verify-replay.ts";
 export type { ReplayDifference, ReplayOptions, ReplayReport } from "./verify-replay.ts";
-export { digestOf, entriesOfTree } from "./walk-state.ts";
+export { entriesOfTree } from "./walk-state.ts";

@@ -8,8 +8,7 @@ import { namePartOfKey, nodeOfKey, PREFIX, regionOfKey } from "./keys.ts";
 import type { LiveState } from "./live-state.ts";
 import { referencesOfTree } from "./named-chunks.ts";
 import { State } from "./state.ts";
-import { digestOf, walkState } from "./walk-state.ts";
-import type { KeyAndValue } from "./walk-state.ts";
+import { StateDigest, walkState } from "./walk-state.ts";
 
 export interface ReplayDifference {
   /** Which answer differs, for people. */
@@ -31,6 +30,7 @@ export interface ReplayReport {
 }
 
 const DIFFERENCES_MAX = 20;
+const SLICE_KEYS = 10_000;
 const SLICE_EVENTS = 5000; // About 15 ms of folding; others get their turn then.
 
 export interface ReplayOptions {
@@ -69,37 +69,42 @@ async function replayBeside(live: LiveState, options: ReplayOptions): Promise<Re
     options.onProgress?.(batch.last - before, revision - before);
     await new Promise((resolve) => setImmediate(resolve));
   }
-  const { keyCount, differences } = compareStates(live.state, replayed);
+  const { keyCount, differences, digest } = await compareStates(live.state, replayed);
   for (const [chunk, count] of live.liveCount === undefined ? [] : counts.snapshot()) {
     const liveCount = live.liveCount!(chunk as ChunkNumber);
     if (liveCount !== count && differences.length < DIFFERENCES_MAX)
       differences.push({ what: `references of chunk ${chunk}`, live: `${liveCount}`, replayed: `${count}` });
   }
-  return { revision, eventCount, keyCount, digest: digestOf(replayed).toString("hex"), differences, isInterrupted: false };
+  return { revision, eventCount, keyCount, digest, differences, isInterrupted: false };
 }
 
-/** Key by key. */
-export function compareStates(live: State, replayed: State): { readonly keyCount: number; readonly differences: ReplayDifference[] } {
-  return compare(walkState(live), walkState(replayed));
+export interface Comparison {
+  readonly keyCount: number;
+  /** The first few. */
+  readonly differences: ReplayDifference[];
+  /** Of the replayed state, in hex. */
+  readonly digest: string;
 }
 
-function compare(live: Iterator<KeyAndValue>, replayed: Iterator<KeyAndValue>): { readonly keyCount: number; readonly differences: ReplayDifference[] } {
+/** Key by key, in slices; neither is written meanwhile. */
+export async function compareStates(liveState: State, replayedState: State): Promise<Comparison> {
+  const [live, replayed, digest] = [walkState(liveState), walkState(replayedState), new StateDigest()];
   const differences: ReplayDifference[] = [];
-  let [x, y] = [live.next(), replayed.next()];
-  let keyCount = 0;
   const differs = (what: string, left: string, right: string): void => {
     if (differences.length < DIFFERENCES_MAX) differences.push({ what, live: left, replayed: right });
   };
-  while (x.done !== true || y.done !== true) {
-    keyCount += 1;
+  let keyCount = 0;
+  for (let [x, y] = [live.next(), replayed.next()]; x.done !== true || y.done !== true; keyCount++) {
     const order = x.done === true ? 1 : y.done === true ? -1 : Buffer.compare(x.value.key, y.value.key);
     if (order < 0) differs(nameOfKey(x.value!.key), x.value!.value.toString("hex"), "missing");
     else if (order > 0) differs(nameOfKey(y.value!.key), "missing", y.value!.value.toString("hex"));
     else if (!x.value!.value.equals(y.value!.value)) differs(nameOfKey(x.value!.key), x.value!.value.toString("hex"), y.value!.value.toString("hex"));
+    if (order >= 0) digest.add(y.value!);
     if (order <= 0) x = live.next();
     if (order >= 0) y = replayed.next();
+    if (keyCount % SLICE_KEYS === 0) await new Promise((resolve) => setImmediate(resolve));
   }
-  return { keyCount, differences };
+  return { keyCount, differences, digest: digest.hex() };
 }
 
 /** A key for people. */

@@ -33,14 +33,18 @@ export function* entriesOfTree(base: Base): IterableIterator<KeyAndValue> {
     for (const { key, value } of base.everything(prefix)) if (value !== undefined) yield { key: Buffer.from(key), value: Buffer.from(value) };
 }
 
-/** SHA-256 over all keys and values: equal exactly where two states answer the same. */
-export function digestOf(state: State): Buffer {
-  const hash = createHash("sha256");
-  const lengths = Buffer.allocUnsafe(8);
-  for (const { key, value } of walkState(state)) {
-    lengths.writeUInt32LE(key.length, 0);
-    lengths.writeUInt32LE(value.length, 4);
-    hash.update(lengths).update(key).update(value);
+/** SHA-256 over all keys and values in order: equal exactly where two states answer the same. */
+export class StateDigest {
+  private readonly hash = createHash("sha256");
+  private readonly lengths = Buffer.allocUnsafe(8);
+
+  add({ key, value }: KeyAndValue): void {
+    this.lengths.writeUInt32LE(key.length, 0);
+    this.lengths.writeUInt32LE(value.length, 4);
+    this.hash.update(this.lengths).update(key).update(value);
   }
-  return hash.digest();
+
+  hex(): string {
+    return this.hash.digest("hex");
+  }
 }

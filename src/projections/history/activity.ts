@@ -12,6 +12,7 @@ import type { HistorySource, Interval } from "./intervals.ts";
 import { knownOf, versionOf } from "./log.ts";
 import type { Known, Version } from "./log.ts";
 
+const SLICE_EVENTS = 5000; // About 15 ms; others get their turn then.
 const HELD_MAX = 10_000; // Some 5 MiB; one batch may have more of its own.
 
 /** Something that became of a file or folder. */
@@ -82,6 +83,7 @@ async function heldOf(source: HistorySource, { after, to }: Interval, wanted: Wa
   const groups: { before: Revision; items: Activity[] }[] = [];
   let [heldCount, before, leftOut]: [number, Revision, Revision | undefined] = [0, after, undefined];
   let startUs: TimeUs | undefined;
+  let sliceEvents = 0;
   try {
     const state = new State({ base, applyLate });
     for await (const batch of readStoredBatches(source.store, source.stream, (after + 1) as Revision, to)) {
@@ -97,6 +99,10 @@ async function heldOf(source: HistorySource, { after, to }: Interval, wanted: Wa
         leftOut = groups[0]!.before;
       }
       before = batch.last;
+      sliceEvents += batch.last - batch.first + 1;
+      if (sliceEvents < SLICE_EVENTS) continue;
+      sliceEvents = 0;
+      await new Promise((resolve) => setImmediate(resolve));
     }
     refuseWhenEnded(source);
   } finally {
