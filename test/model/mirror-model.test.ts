@@ -36,6 +36,11 @@ class Upstream {
     this.random.pick(changes).call(this);
   }
 
+  /** A mirror never takes an empty module at its word. */
+  keepOne(): void {
+    if (readdirSync(this.root).length === 0) writeFileSync(join(this.root, "last one"), "here");
+  }
+
   private all(kind: "file" | "directory" | "any"): string[] {
     const found: string[] = [];
     const walk = (directory: string): void => {
@@ -144,6 +149,7 @@ async function walk(seed: number): Promise<void> {
     for (let i = 0; i < SYNCS_PER_WALK; i++) {
       const changeCount = random.int(25);
       for (let j = 0; j < changeCount; j++) upstream.change();
+      upstream.keepOne();
       const options = randomOptions(random);
       const where = `walk ${seed}, sync ${i}, ${JSON.stringify(options)}`;
       const { heldBecause, counts } = await rig.sync(options);

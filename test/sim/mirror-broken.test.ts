@@ -51,6 +51,7 @@ function makeBefore(at: (name: string) => string): void {
   writeFileSync(at("going/file"), "going");
   writeFileSync(at("becomes a folder"), "a file");
   writeFileSync(at("Release"), "names what was before");
+  writeFileSync(at("Packages"), seededRandom(9).bytes(30_000));
   symlinkSync("stays", at("pool/link"));
   for (const name of ["pool/stays", "pool/changes", "pool/deep/large", "Release"]) utimesSync(at(name), 1000, 1000);
 }
@@ -66,6 +67,7 @@ function makeAfter(at: (name: string) => string): void {
   mkdirSync(at("becomes a folder"));
   writeFileSync(at("becomes a folder/inside"), "inside");
   writeFileSync(at("Release"), "names what is after");
+  writeFileSync(at("Packages"), seededRandom(10).bytes(40_000)); // It waits in the store for its turn.
   unlinkSync(at("pool/link"));
   symlinkSync("changes", at("pool/link"));
 }
@@ -109,6 +111,7 @@ async function standing({ rig, first }: World): Promise<{ readonly objects: Memo
 /** What must hold at every moment. */
 async function checkMeanwhile(world: World, objects: MemoryObjects, files: MemoryMirrorFiles, where: string): Promise<void> {
   for (const [key, { kind, bytes, metadata }] of objects.objects) {
+    if (key.startsWith(".rainbow-waiting/")) continue;
     const content = kind === "symlink" ? `-> ${metadata.linkTarget}` : bytes.toString("latin1");
     assert.ok(content === world.before.get(key) || content === world.after.get(key), `${where}: '${key}' holds what upstream never had`);
   }
@@ -186,6 +189,7 @@ test("a process that dies at any call to the store or the stream leaves nothing 
     assert.ok(calls.length > 20, calls.join(" "));
     for (let round = 0; round < scale(10); round++)
       for (const [place, call] of calls.entries()) {
+        if (!isCampaign && random.chance(0.5)) continue;
         const where = `dies at call ${place}, ${call}`;
         const { objects, files } = await standing(world);
         await objects.settle();
@@ -220,6 +224,7 @@ test("a store that fails once is tried again by the next sync, and nothing is lo
   withWorld("a failing store", async (world) => {
     const calls = await callsOf(world);
     for (const [place, call] of calls.entries()) {
+      if (!isCampaign && random.chance(0.5)) continue;
       const where = `fails at call ${place}, ${call}`;
       const { objects, files } = await standing(world);
       let count = 0;

@@ -61,6 +61,8 @@ const FULL_STRONG_BYTES = 16;
 const STAGED_BYTES_MAX = 16 << 20; // Contents in memory that wait for their turn; more of them wait in the store, as uploads.
 const FORGET_BYTES_MIN = 128 << 10; // Smaller files have no sums.
 const SOURCE_BYTES_MIN = 16 << 10;
+/** Where a store that is no tree keeps what waits for its turn. */
+export const WAITING_DIRECTORY = ".rainbow-waiting" as ByteString;
 
 export class Fetching {
   private readonly parts: Parts;
@@ -72,6 +74,8 @@ export class Fetching {
   private small: { readonly expected: Expected; readonly bytes: Buffer; fillBytes: number } | undefined;
   private readonly staged: Staged[] = [];
   private stagedBytes = 0;
+  /** Keys of objects that wait. */
+  private readonly waitingKeys: ByteString[] = [];
   private newBytes = 0;
   private hasAsked = false;
   private agreement: Agreement | undefined;
@@ -210,13 +214,14 @@ export class Fetching {
     const source = attempt === 1 ? expected.source : undefined;
     if (source === undefined && expected.entry.sizeBytes <= SMALL_BYTES_MAX && expected.rank === 0)
       this.small = { expected, bytes: this.parts.contents.take(expected.entry.sizeBytes), fillBytes: 0 };
-    else this.current = { expected, incoming: this.incomingOf(expected.entry, source) };
+    else this.current = { expected, incoming: this.incomingOf(expected, source) };
   }
 
-  private incomingOf(entry: Entry, source: Source | undefined): Incoming {
+  private incomingOf(expected: Expected, source: Source | undefined): Incoming {
     const { store, digests } = this.parts;
+    const { entry } = expected;
     const supply = (bytes: Buffer): void => this.session.supply(bytes);
-    return new Incoming({ store, entry, source, agreement: this.agreement!, digests, supply });
+    return new Incoming({ store, entry, key: this.keyFor(expected), source, agreement: this.agreement!, digests, supply });
   }
 
   private dataOfSmall(data: Buffer): void | Promise<void> {
@@ -227,7 +232,7 @@ export class Fetching {
       return;
     }
     this.small = undefined; // It grew.
-    const incoming = this.incomingOf(expected.entry, undefined);
+    const incoming = this.incomingOf(expected, undefined);
     this.current = { expected, incoming };
     return this.regrow(incoming, [Buffer.from(bytes.subarray(0, fillBytes)), data], bytes);
   }
@@ -252,7 +257,7 @@ export class Fetching {
   private async endLarge(event: FileEnd, expected: Expected, incoming: Incoming): Promise<void> {
     const arrival = await incoming.finish();
     const { content } = arrival;
-    if (content.kind === "upload" && expected.rank > 0) await this.suspend(event, expected, arrival, content.upload);
+    if (content.kind === "upload" && expected.rank > 0) await this.wait(event, expected, arrival, content.upload);
     else {
       if (content.kind === "upload" && this.isKnown(event, expected)) await content.upload.abort();
       this.arrive(event, expected, arrival);
@@ -264,9 +269,9 @@ export class Fetching {
   private async putAside(event: FileEnd, expected: Expected, arrival: Arrival): Promise<void> {
     assert(arrival.content.kind === "whole", "the content lies in memory");
     const { entry } = expected;
-    const upload = await this.parts.store.begin({ key: entry.path, metadata: metadataOf(entry), sizeBytes: arrival.lengthBytes });
+    const upload = await this.parts.store.begin({ key: this.keyFor(expected), metadata: metadataOf(entry), sizeBytes: arrival.lengthBytes });
     await upload.write(arrival.content.bytes);
-    await this.suspend(event, expected, { ...arrival, content: { kind: "upload", upload } }, upload);
+    await this.wait(event, expected, { ...arrival, content: { kind: "upload", upload } }, upload);
   }
 
   /** It has the content already, by its digest. */
@@ -342,20 +347,46 @@ export class Fetching {
     this.staged.push({ rank, work, directory });
   }
 
-  /** An upload that waits for its turn holds nothing open. */
-  private async suspend(event: FileEnd, expected: Expected, arrival: Arrival, upload: Upload): Promise<void> {
-    const { token } = upload;
-    const isKnown = this.isKnown(event, expected);
-    await (isKnown ? upload.abort() : upload.suspend());
-    if (isKnown) return this.arrive(event, expected, arrival);
-    const before = this.staged.length;
+  /**
+   * Under which key content is stored that does not fit into memory. A tree lets an upload wait for its turn. Elsewhere what waits is an
+   * object of its own, which is copied when its turn has come.
+   */
+  private keyFor({ entry, rank }: Expected): ByteString {
+    return rank === 0 || this.parts.store.features.isTree ? entry.path : (`${WAITING_DIRECTORY}/${this.waitingKeys.length}` as ByteString);
+  }
+
+  /** Content that lies in an upload waits for its turn and holds nothing open. */
+  private async wait(event: FileEnd, expected: Expected, arrival: Arrival, upload: Upload): Promise<void> {
+    if (this.isKnown(event, expected)) {
+      await upload.abort();
+      return this.arrive(event, expected, arrival);
+    }
+    if (this.parts.store.features.isTree) await upload.suspend();
+    const place = this.staged.length;
     this.arrive(event, expected, arrival);
-    const { work } = this.staged[before]!;
+    const { work, ...rest } = this.staged[place]!;
     assert(work.kind === "complete", "an upload was staged");
+    this.staged[place] = { ...rest, work: this.waiting(work, upload, arrival.lengthBytes, expected) };
+  }
+
+  /** What is to be done when the turn of such content has come. */
+  private waiting(work: Work & { readonly kind: "complete" }, upload: Upload, lengthBytes: number, expected: Expected): Work {
     const { key, fact, forgetsSums, sums, metadata } = work;
-    const lengthBytes = arrival.lengthBytes;
-    const waiting: Work = { kind: "resume", key, fact, forgetsSums, sums, token, lengthBytes, upload: { key, metadata, sizeBytes: lengthBytes } };
-    this.staged[before] = { ...this.staged[before]!, work: waiting };
+    const common = { key, fact, forgetsSums, sums };
+    if (this.parts.store.features.isTree)
+      return { ...common, kind: "resume", token: upload.token, lengthBytes, upload: { key, metadata, sizeBytes: lengthBytes } };
+    const holder: PlaceHolder = { key: this.keyFor(expected), place: undefined };
+    this.waitingKeys.push(holder.key);
+    this.parts.depot.add({
+      kind: "complete",
+      key: holder.key,
+      upload,
+      metadata,
+      forgetsSums: false,
+      sums: undefined,
+      fact: (place) => void (holder.place = place),
+    });
+    return { ...common, kind: "copy", from: holder, metadata };
   }
 
   /** Makes visible what waited, rank by rank: each once the one before is durable. */
@@ -373,6 +404,14 @@ export class Fetching {
         if (depot.isFull) await depot.room();
       }
     }
+    await this.clearWaiting();
+  }
+
+  private async clearWaiting(): Promise<void> {
+    const { depot, store } = this.parts;
+    if (this.waitingKeys.length === 0) return;
+    await depot.flush();
+    await store.delete(this.waitingKeys.map((key) => ({ key, kind: "file" })));
   }
 
   /** What names other files does not become visible before them: where some were left out, it waits for a later sync. */
@@ -382,6 +421,7 @@ export class Fetching {
       if (work.kind === "resume") await (await this.parts.store.resume(work.token, work.upload))?.abort();
       this.care.settled(directory);
     }
+    await this.clearWaiting();
   }
 
   private fail(index: number, why: "notSent" | "digest"): void {

@@ -44,6 +44,7 @@ interface CopyRun {
 export class Incoming {
   private readonly store: ObjectStore;
   private readonly entry: Entry;
+  private readonly key: ByteString;
   private readonly source: Source | undefined;
   private readonly supply: (bytes: Buffer) => void;
   private readonly sums: KeptSums | undefined;
@@ -58,6 +59,8 @@ export class Incoming {
   constructor(parts: {
     readonly store: ObjectStore;
     readonly entry: Entry;
+    /** Under which an upload is stored. */
+    readonly key: ByteString;
     readonly source: Source | undefined;
     readonly agreement: Agreement;
     readonly digests: Digests;
@@ -67,6 +70,7 @@ export class Incoming {
     const { store, entry, source, agreement, digests } = parts;
     this.store = store;
     this.entry = entry;
+    this.key = parts.key;
     this.source = source;
     this.supply = parts.supply;
     this.wholeBytesMax = Math.min(store.wholeBytesMax, WHOLE_BYTES_MAX);
@@ -161,8 +165,8 @@ export class Incoming {
 
   /** The upload, begun where it was not, with all that was copied so far. */
   private async open(): Promise<Upload> {
-    const { path, sizeBytes } = this.entry;
-    this.upload ??= await this.store.begin({ key: path, metadata: metadataOf(this.entry), sizeBytes });
+    const { key } = this;
+    this.upload ??= await this.store.begin({ key, metadata: metadataOf(this.entry), sizeBytes: this.entry.sizeBytes });
     const { run, source } = this;
     this.run = undefined;
     if (run === undefined || source === undefined) return this.upload;

@@ -12,6 +12,7 @@ import { enqueue, holdReason, removalsOf, removeDue } from "./deleting.ts";
 import { Depot } from "./depot.ts";
 import { carry } from "./driver.ts";
 import type { TakeEvent } from "./driver.ts";
+import { WAITING_DIRECTORY } from "./fetching.ts";
 import type { MirrorSource, SyncOptions } from "./options.ts";
 import { PublicationOrder } from "./publication.ts";
 import { SyncCounts } from "./report.ts";
@@ -39,7 +40,7 @@ export interface SyncMemory {
   readonly seed: number;
   /** The server takes no seed from us, so sums cannot be kept. */
   refusesSeed: boolean;
-  /** Uploads of an earlier process were looked for and given up. */
+  /** What an earlier process or a failed sync left in the store was looked for and given up. */
   hasTidied: boolean;
 }
 
@@ -81,11 +82,9 @@ class Sync {
   }
 
   async run(): Promise<SyncOutcome> {
-    const { store, memory, files } = this.parts;
-    if (!memory.hasTidied && !this.options.dryRun) {
-      await store.abortUnfinished(new Set());
-      memory.hasTidied = true;
-    }
+    const { memory, files } = this.parts;
+    if (!memory.hasTidied && !this.options.dryRun) await this.tidy();
+    memory.hasTidied ||= !this.options.dryRun;
     for (let round = 1; round <= ROUNDS_MAX; round++) if (!(await this.goRound())) break;
     this.watcher.phase("committing");
     if (this.options.dryRun) return this.outcome();
@@ -99,10 +98,20 @@ class Sync {
     return outcome;
   }
 
+  /** Gives up what an earlier process left in the middle. */
+  private async tidy(): Promise<void> {
+    const { store } = this.parts;
+    await store.abortUnfinished(new Set());
+    if (store.features.isTree) return;
+    for await (const page of store.list({ below: WAITING_DIRECTORY }))
+      await store.delete(page.flatMap(({ key, kind }) => (kind === "other" ? [] : [{ key, kind }])));
+  }
+
   /** What arrived counts, whatever ended the sync. */
   async fail(error: unknown): Promise<void> {
     const code = isRainbowError(error) ? error.code : "IO";
     const message = error instanceof Error ? error.message : String(error);
+    this.parts.memory.hasTidied = false;
     try {
       await this.depot.flush();
       await this.parts.files.record([{ type: "SyncFailed", code, message: message.slice(0, 1000) }]);
