@@ -2,7 +2,7 @@
  * The mirrors of a data directory, each opened when it is first asked for and once: `mirrors/<uuid>/` holds its trees and what it remembers,
  * the event store its stream. One whose appender failed is opened anew by the next who asks.
  */
-import { renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { mirrorStreamOf } from "../actors/machine/index.ts";
 import { mirrorView, openMirror } from "../actors/mirror-files/index.ts";
@@ -10,6 +10,7 @@ import type { MirrorContent, MirrorDefinition, OpenedMirror } from "../actors/mi
 import { Keeper } from "../actors/retention/index.ts";
 import { isRainbowError, RainbowError } from "../core/index.ts";
 import type { Clock, Random } from "../core/index.ts";
+import { CONTROL_FILE, DATA_FILE } from "../dig/index.ts";
 import type { ControlFile, Dig } from "../dig/index.ts";
 import type { EventStore } from "../events/index.ts";
 import type { ObjectStore } from "../objects/index.ts";
@@ -47,17 +48,27 @@ export class Mirrors {
   private readonly options: MirrorsOptions;
   /** By UUID. */
   private readonly entries = new Map<string, Promise<Entry>>();
+  /** Why they cannot be opened, by UUID, as of the last call of `all`. */
+  readonly broken = new Map<string, RainbowError>();
 
   constructor(options: MirrorsOptions) {
     this.options = options;
   }
 
-  /** Every mirror that is defined, by name. */
+  /** Every mirror that is defined and can be opened, by name; `broken` has the others then. */
   async all(): Promise<OpenedMirror[]> {
     const streams = await this.options.store().streams(mirrorStreamOf(""));
     const mirrors = streams.filter(({ headRevision, deleted }) => headRevision >= 0 && !deleted).map(({ stream }) => stream.slice(mirrorStreamOf("").length));
     const opened: OpenedMirror[] = [];
-    for (const mirror of mirrors) opened.push((await this.entry(mirror)).opened);
+    this.broken.clear();
+    for (const mirror of mirrors) {
+      try {
+        opened.push((await this.entry(mirror)).opened);
+      } catch (error) {
+        if (!(error instanceof RainbowError)) throw error;
+        this.broken.set(mirror, error);
+      }
+    }
     return opened.sort((a, b) => (a.definition().label < b.definition().label ? -1 : 1));
   }
 
@@ -66,6 +77,7 @@ export class Mirrors {
     const all = await this.all();
     const found = all.find((mirror) => mirror.definition().label === name);
     if (found !== undefined) return found;
+    this.refuseBroken();
     const known = all.slice(0, NAMES_SHOWN).map((mirror) => mirror.definition().label);
     const hint =
       known.length === 0
@@ -111,10 +123,16 @@ export class Mirrors {
       const context = { machine, store: this.options.store(), clock: this.options.clock, signal };
       await machine.rebasing.take(() => keeper.look(context));
     }
+    this.refuseBroken();
   }
 
   async close(): Promise<void> {
     for (const mirror of this.entries.keys()) await this.closeOne(mirror);
+  }
+
+  /** One that cannot be opened may be the one that is meant. */
+  private refuseBroken(): void {
+    for (const error of this.broken.values()) throw error;
   }
 
   private directoryOf(mirror: string): string {
@@ -137,17 +155,23 @@ export class Mirrors {
     const { truncatedBefore } = await store().info(mirrorStreamOf(mirror));
     const isAllThere = truncatedBefore === 0; // The trees are the events', and can be made again.
     let hasFailed = false;
-    const opened = await openMirror({
-      mirror,
-      ...(definition === undefined ? {} : { definition }),
-      version,
-      store: store(),
-      openDig: (hashKey, isNew) => openDig(directory, hashKey, isNew || isAllThere),
-      openMemory: () => soundMemory(join(directory, MEMORY_FILE), openMemory),
-      clock,
-      random,
-      onReplay: () => undefined,
-      onFailed: () => (hasFailed = true),
+    const openNow = (): Promise<OpenedMirror> =>
+      openMirror({
+        mirror,
+        ...(definition === undefined ? {} : { definition }),
+        version,
+        store: store(),
+        openDig: (hashKey, isNew) => openDig(directory, hashKey, isNew || isAllThere),
+        openMemory: () => soundMemory(join(directory, MEMORY_FILE), openMemory),
+        clock,
+        random,
+        onReplay: () => undefined,
+        onFailed: () => (hasFailed = true),
+      });
+    const opened = await openNow().catch((error: unknown) => {
+      if (!isAllThere || !isRainbowError(error, "DIG_CHECKSUM", "DIG_CORRUPT", "STORE_CORRUPT", "NO_STORE")) throw error;
+      setTreesAside(directory);
+      return openNow();
     });
     return {
       opened,
@@ -182,4 +206,11 @@ async function soundMemory(path: string, open: MirrorsOptions["openMemory"]): Pr
     rmSync(`${path}-lock`, { force: true });
     return await open(path);
   }
+}
+
+/** No payload is in them: the next opening makes them again from the events. */
+function setTreesAside(directory: string): void {
+  const path = join(directory, DATA_FILE);
+  if (existsSync(path)) renameSync(path, `${path}.damaged`);
+  for (const file of [CONTROL_FILE, `${CONTROL_FILE}-lock`]) rmSync(join(directory, file), { force: true });
 }

@@ -8,6 +8,7 @@ import { operationsOf } from "../../src/app/operations/index.ts";
 import type { InstantWords, Operations, RestoreRequest } from "../../src/app/operations/types.ts";
 import { openDisk, openOs, openXxh3 } from "../../src/app/os/index.ts";
 import { systemClock, systemRandom } from "../../src/app/platform.ts";
+import type { OpenedMachine } from "../../src/actors/machine/index.ts";
 import type { OpenedMirror } from "../../src/actors/mirror-files/index.ts";
 import { byteStringOfText } from "../../src/core/index.ts";
 import type { ByteString, Revision } from "../../src/core/index.ts";
@@ -70,10 +71,12 @@ export class MirrorWorld {
     });
   }
 
-  private answers(): Operations {
+  /** `machine` is the host's own; without it nothing may ask for that. */
+  answers(machine?: OpenedMachine): Operations {
     const { mirrors, store, os } = this;
-    const opened = (): never => {
-      throw new Error("the machine is not asked");
+    const opened = (): OpenedMachine => {
+      if (machine === undefined) throw new Error("the machine is not asked");
+      return machine;
     };
     const [clock, random] = [systemClock(), systemRandom()];
     const trail = new Trail({ store: () => store, stream: "host-audit-test", clock });

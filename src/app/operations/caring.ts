@@ -70,17 +70,18 @@ async function replayBeside(
   return await replayInto({ live: host.opened(), store: host.eventStore, ...rest });
 }
 
-/** Drops every tree after the window's start and builds them again from the events. */
-async function* replayAnew({ host, capture, clock }: OperationsContext, queue: ProgressQueue): AsyncGenerator<ProgressItem> {
+/** Drops every tree after the window's start and builds them again from the events: of the machine, then of each mirror. */
+async function* replayAnew({ host, mirrors, capture, clock }: OperationsContext, queue: ProgressQueue): AsyncGenerator<ProgressItem> {
   if (capture !== undefined) throw new RainbowError("BUSY", "a running Rainbow answers from its projections: stop it first, then replay");
-  const machine = host.opened();
-  const { dig, stream } = machine;
-  await discardForReplay({ machine, store: host.eventStore });
-  const anew = await DigTreeProjection.open({ store: host.eventStore, stream, dig, clock });
-  try {
-    yield* whileWorking(clock, anew.catchUp(queue.events), queue);
-  } finally {
-    await anew.close();
+  for (const machine of [host.opened(), ...(await mirrors.all()).map((mirror) => mirror.machine)]) {
+    const { dig, stream } = machine;
+    await discardForReplay({ machine, store: host.eventStore });
+    const anew = await DigTreeProjection.open({ store: host.eventStore, stream, dig, clock });
+    try {
+      yield* whileWorking(clock, anew.catchUp(queue.events), queue);
+    } finally {
+      await anew.close();
+    }
   }
 }
 
@@ -93,13 +94,21 @@ async function* repair(context: OperationsContext): AsyncGenerator<ProgressItem 
   yield* check(context, true);
 }
 
-async function* check({ host }: OperationsContext, readData: boolean): AsyncGenerator<ProgressItem | ProblemItem> {
+/** The stores of the machine, and the trees and events of each mirror; what mirrors list is `mirror check`'s. */
+async function* check({ host, mirrors }: OperationsContext, readData: boolean): AsyncGenerator<ProgressItem | ProblemItem> {
   const queue = new ProgressQueue();
-  for await (const problem of host.opened().dig.check({ readData, progress: queue.bytes })) {
-    yield* queue.take();
-    yield { type: "problem", what: problem.what, where: problem.where, paths: [] };
+  const owners = [
+    { machine: host.opened(), of: "" },
+    ...(await mirrors.all()).map((mirror) => ({ machine: mirror.machine, of: `mirror ${mirror.definition().label}: ` })),
+  ];
+  for (const { machine, of } of owners) {
+    for await (const problem of machine.dig.check({ readData, progress: queue.bytes })) {
+      yield* queue.take();
+      yield { type: "problem", what: problem.what, where: of + problem.where, paths: [] };
+    }
+    yield* checkEvents(host.eventStore, machine.stream);
   }
-  yield* checkEvents(host.eventStore, host.opened().stream);
+  for (const [mirror, { message }] of mirrors.broken) yield { type: "problem", what: message, where: `mirror ${mirror}`, paths: [] };
   yield* checkAudit(host.eventStore, host.trail.stream);
 }
 
