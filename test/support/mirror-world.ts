@@ -17,6 +17,7 @@ import { openLmdbControl } from "../../src/dig/lmdb/index.ts";
 import { MemoryEventStore, NO_STREAM } from "../../src/events/index.ts";
 import type { EventStore } from "../../src/events/index.ts";
 import type { MirrorFact } from "../../src/projections/index.ts";
+import type { ObjectStore } from "../../src/objects/index.ts";
 import { openDigests } from "../../src/rsync/index.ts";
 import { temporaryDirectory } from "./temp.ts";
 
@@ -38,8 +39,11 @@ export class MirrorWorld {
   mirrors: Mirrors;
   operations: Operations;
   private readonly os = openOs();
+  private readonly openObjects: (() => Promise<ObjectStore>) | undefined;
 
-  constructor() {
+  /** Without a store of its own the mirrors lie in a directory. */
+  constructor(openObjects?: () => Promise<ObjectStore>) {
+    this.openObjects = openObjects;
     this.mirrors = this.open();
     this.operations = this.answers();
   }
@@ -66,7 +70,7 @@ export class MirrorWorld {
       },
       openMemory: (path) => openLmdbControl({ path, create: true, readOnly: false }),
       freeBytes: () => 2 ** 40,
-      openObjects: ({ target }) => openTarget(target, { os, random }),
+      openObjects: ({ target }) => this.openObjects?.() ?? openTarget(target, { os, random }),
       content: { digests: async () => digests, owner: { uid: process.getuid!(), gid: process.getgid!() } },
     });
   }
@@ -115,8 +119,9 @@ export class MirrorWorld {
 }
 
 /** A mirror with three instants: two files; one changed and one more; one gone. */
-export async function mirrorHistory(): Promise<{ readonly world: MirrorWorld; readonly mirror: OpenedMirror; readonly revisions: readonly Revision[] }> {
-  const world = new MirrorWorld();
+export async function mirrorHistory(
+  world = new MirrorWorld(),
+): Promise<{ readonly world: MirrorWorld; readonly mirror: OpenedMirror; readonly revisions: readonly Revision[] }> {
   const mirror = await world.mirrors.add({ label: "debian", source: "rsync://host/module", target: world.target, options: {} });
   const files = await mirror.files();
   const first = await files.record([await world.put(mirror, "dists/Release", "one"), await world.put(mirror, "pool/a.deb", "package a")]);
