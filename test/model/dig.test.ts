@@ -32,7 +32,8 @@ test("every kept instant shows what the oracle remembers, through crashes, rebas
     }
   }
   console.log(`${scale(WALKS)} walks of ${STEPS} steps: ${JSON.stringify(counts)}`);
-  for (const what of ["crash", "dedup", "freed", "lost", "mended", "middle", "quiet", "rebase"]) assert.ok((counts[what] ?? 0) > 0, `the walks have ${what}`);
+  for (const what of ["crash", "dedup", "freed", "lost", "mended", "middle", "purged", "quiet", "rebase"])
+    assert.ok((counts[what] ?? 0) > 0, `the walks have ${what}`);
 });
 
 const BROKEN: readonly (readonly [Break, string])[] = [
@@ -48,6 +49,8 @@ const BROKEN: readonly (readonly [Break, string])[] = [
   ["fence", "a store that is opened without shutting out appends of before is noticed (rule 14)"],
   ["snapshot trees", "snapshots that leave the window without a tree are noticed (rule 15)"],
   ["look again", "a rebase that does not look again for snapshots is noticed (rule 15)"],
+  ["purge", "purged content that is not freed is noticed (rule 16)"],
+  ["purge asks nobody", "a purge that frees what other files and instants name is noticed (rule 16)"],
   ["named trees", "a rebase that names no trees of snapshots is noticed when the control file is lost (rules 17 and 18)"],
 ];
 for (const [broken, name] of BROKEN) {

@@ -5,7 +5,7 @@
 import type { SealedTree } from "../../src/dig/index.ts";
 import type { SeededRandom } from "./random.ts";
 
-const FILE_COUNT = 8;
+export const FILE_COUNT = 8;
 const SLOTS = 5; // Settled 0 and 1, pending 2 and 3, bracket open 4.
 
 export interface Value {
@@ -23,6 +23,7 @@ export type WalkEvent =
   | { readonly kind: "epoch" | "opened" }
   | { readonly kind: "snapshot"; readonly name: string; readonly revision: number }
   | { readonly kind: "drop"; readonly name: string }
+  | { readonly kind: "purge"; readonly file: number }
   | { readonly kind: "rebased"; readonly window: number; readonly trees: readonly SealedTree[] };
 
 export type State = Map<number, Value>;
@@ -74,6 +75,15 @@ export function settled(state: State): State {
 
 export function namesChunk(key: number): boolean {
   return key % SLOTS < 4;
+}
+
+/** The first slot of a file. */
+export function keyOf(file: number): number {
+  return file * SLOTS;
+}
+
+export function fileOf(key: number): number {
+  return Math.floor(key / SLOTS);
 }
 
 /** A tree key of a slot; neighbours share a long prefix. */

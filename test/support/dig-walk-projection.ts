@@ -3,6 +3,7 @@ import type { ChunkNumber } from "../../src/core/index.ts";
 import type { TreeInfo } from "../../src/dig/index.ts";
 import { applyEvent } from "./dig-events.ts";
 import type { State, Value } from "./dig-events.ts";
+import { storedLength } from "./dig-walk-content.ts";
 import type { DigWalk } from "./dig-walk.ts";
 
 /** The projection at its cursor: state, and what changed since its base tree. */
@@ -59,6 +60,7 @@ export class WalkProjection {
   private judge(chunk: number, revision: number): void {
     this.touched.add(chunk);
     const live = this.walk.dig.chunks.liveCount(chunk as ChunkNumber) + (this.deltas.get(chunk) ?? 0);
+    if (storedLength(this.walk.dig, chunk) === undefined) return; // Purged: an older state that is replayed may still name it.
     if (live < 0) throw new Error(`chunk ${chunk} has ${live} references`);
     if (live > 0 && !this.walk.broken.has("deaths")) this.deaths.delete(chunk);
     else if (live === 0) this.deaths.set(chunk, revision);

@@ -1,9 +1,11 @@
 /** The walk's rebase, its worker and the loss of the control file: as the rules want them, or with one left out. */
-import type { Revision } from "../../src/core/index.ts";
+import type { ChunkNumber, Revision } from "../../src/core/index.ts";
 import { rebuildControl } from "../../src/dig/index.ts";
-import type { FreeBarrier, SealedTree } from "../../src/dig/index.ts";
+import type { FreeBarrier, RebuildSource, SealedTree } from "../../src/dig/index.ts";
+import { keyOf, namesChunk } from "./dig-events.ts";
 import type { DigWalk } from "./dig-walk.ts";
-import { HASH_KEY, QUOTA_BYTES, referencesOf, UUID } from "./dig-walk-content.ts";
+import { HASH_KEY, QUOTA_BYTES, stateOf, UUID } from "./dig-walk-content.ts";
+import { isMasked, workOffPurges } from "./dig-walk-purge.ts";
 import { World } from "./simulated-disk.ts";
 
 /** Rule 15 up to the commit point. */
@@ -48,6 +50,7 @@ export async function retire(walk: DigWalk): Promise<void> {
     if (freedBytes > 0) walk.count("freed");
     if (done) break;
   }
+  await workOffPurges(walk);
   for (let i = 0; i < 50; i++) {
     const { freedBytes, done } = await dig.freeing.clean(1);
     if (freedBytes > 0) walk.count("cleaned");
@@ -55,7 +58,7 @@ export async function retire(walk: DigWalk): Promise<void> {
   }
 }
 
-function barrierOf(walk: DigWalk): FreeBarrier {
+export function barrierOf(walk: DigWalk): FreeBarrier {
   return {
     headRevision: async () => {
       if (walk.broken.has("condemned")) (Reflect.get(walk.dig.chunks, "condemned") as Set<number>).clear();
@@ -78,11 +81,11 @@ export async function loseControl(walk: DigWalk): Promise<void> {
   const rebased = [...walk.events.values()].findLast((event) => event.kind === "rebased");
   const kept = new Set([rebased?.window ?? 0, ...walk.control.snapshots.values()]);
   const trees = (rebased?.trees ?? []).filter(({ revision }) => kept.has(revision));
-  const named = new Set<number>();
+  const [named, purged] = [new Set<number>(), new Set<number>()];
   for (const [revision, event] of walk.events) {
     if (revision <= walk.control.window) continue;
-    if (event.kind === "chunks") event.chunks.forEach(({ number }) => named.add(number));
-    else if (event.kind === "write") named.add(Number(event.value.chunk));
+    if (event.kind === "chunks") event.chunks.forEach(({ number }) => purged.add(number));
+    else if (event.kind === "write") (isMasked(walk, keyOf(event.file), revision) ? purged : named).add(Number(event.value.chunk));
   }
   const options = {
     disk: walk.disk.port(world),
@@ -92,6 +95,22 @@ export async function loseControl(walk: DigWalk): Promise<void> {
     uuid: UUID,
     quotaBytes: QUOTA_BYTES,
   };
-  await world.until(rebuildControl(options, { keep: (chunk) => named.has(chunk), trees, referencesOf }));
+  await world.until(rebuildControl(options, { ...keptIn(walk, named, purged), trees, nextChunk: walk.control.nextChunk }));
   for (const [path, rows] of walk.controls.maps) if (path.endsWith(".new")) walk.controls.maps.set("/m/control.lmdb", rows);
+}
+
+/** What only masked files name may be gone: it is kept where its bytes are good. */
+function keptIn(walk: DigWalk, named: ReadonlySet<number>, purged: Set<number>): Omit<RebuildSource, "trees"> {
+  return {
+    keep: (chunk) => named.has(chunk),
+    keepIfGood: (chunk) => purged.has(chunk),
+    referencesOf: async (tree, count) => {
+      for (const [key, { chunk }] of stateOf(tree)) {
+        if (!namesChunk(key)) continue;
+        if (isMasked(walk, key, tree.info.revision)) purged.add(Number(chunk));
+        else count(Number(chunk) as ChunkNumber);
+      }
+      await Promise.resolve();
+    },
+  };
 }

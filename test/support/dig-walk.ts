@@ -7,10 +7,11 @@ import { createHash } from "node:crypto";
 import type { ChunkNumber, NewChunk, Revision } from "../../src/core/index.ts";
 import { openDig } from "../../src/dig/index.ts";
 import type { Dig, EventsHold, ReaderHold, TreeInfo, TreeReader } from "../../src/dig/index.ts";
-import { applyEvent, namesChunk, randomOperations, settled } from "./dig-events.ts";
+import { applyEvent, FILE_COUNT, namesChunk, randomOperations, settled } from "./dig-events.ts";
 import type { State, WalkEvent } from "./dig-events.ts";
 import { collectProblems, problemsText } from "./dig-rig.ts";
 import { changesBetween, chunkOf, contentOf, HASH_KEY, QUOTA_BYTES, referencesOf, stateOf, storedLength, UUID } from "./dig-walk-content.ts";
+import { isMasked, refuseUnpurged } from "./dig-walk-purge.ts";
 import { WalkProjection } from "./dig-walk-projection.ts";
 import { loseControl, rebase, retire } from "./dig-walk-retention.ts";
 import type { SeededRandom } from "./random.ts";
@@ -30,13 +31,17 @@ export type Break =
   | "fence"
   | "named trees"
   | "events held"
-  | "deaths";
+  | "deaths"
+  | "purge"
+  | "purge asks nobody";
 
 interface Control {
   window: number;
   nextChunk: number;
   sequence: number;
   readonly snapshots: Map<string, number>;
+  /** Purges: the files that they hide before their revisions. */
+  readonly masks: { readonly file: number; readonly revision: number }[];
 }
 
 interface Reader {
@@ -59,7 +64,7 @@ export class DigWalk {
   readonly events = new Map<number, WalkEvent>();
   readonly ends = new Set<number>([0]);
   head = 0;
-  control: Control = { window: 0, nextChunk: 1, sequence: 0, snapshots: new Map() };
+  control: Control = { window: 0, nextChunk: 1, sequence: 0, snapshots: new Map(), masks: [] };
   // The oracle.
   private readonly oracle: State = new Map();
   private readonly history = new Map<number, State>([[0, new Map()]]);
@@ -99,6 +104,7 @@ export class DigWalk {
       else if (event.kind === "batch") this.control.sequence = event.sequence;
       else if (event.kind === "snapshot") this.control.snapshots.set(event.name, event.revision);
       else if (event.kind === "drop") this.control.snapshots.delete(event.name);
+      else if (event.kind === "purge") this.control.masks.push({ file: event.file, revision: this.head });
       else if (event.kind === "rebased") this.control.window = Math.max(this.control.window, event.window);
     }
     this.ends.add(this.head);
@@ -142,6 +148,7 @@ export class DigWalk {
       const state = settled(this.stateAt(revision, tree));
       const wanted = this.history.get(revision)!;
       for (const key of new Set([...state.keys(), ...wanted.keys()])) {
+        if (isMasked(this, key, revision)) continue;
         const [got, want] = [state.get(key), wanted.get(key)];
         const text = got === undefined ? undefined : contentOf(this.dig.chunks.read(Number(got.chunk) as ChunkNumber));
         const isSame = got !== undefined && want !== undefined && text === want.chunk && got.half === want.half;
@@ -301,6 +308,7 @@ export class DigWalk {
     else if (roll < 0.97) this.startOnce("mend", () => this.mend());
     else if (roll < 0.985) await this.crash();
     else if (roll < 0.988) await this.settleAll();
+    else if (roll < 0.993) this.append([{ kind: "purge", file: random.int(FILE_COUNT) }]);
     if (this.failure !== undefined) throw this.failure;
   }
 
@@ -376,9 +384,12 @@ export class DigWalk {
       this.project(false);
       if (this.failure !== undefined) throw this.failure;
     }
+    const isPurging = this.random.chance(0.3);
+    if (isPurging) this.append([{ kind: "purge", file: this.random.int(FILE_COUNT) }]);
     this.project(false);
     await this.world.until(this.build(this.head));
     for (let i = 0; i < 3; i++) await this.world.until(retire(this));
+    if (isPurging) refuseUnpurged(this);
     await this.verify();
   }
 
