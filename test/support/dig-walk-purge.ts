@@ -5,7 +5,6 @@ import { applyEvent, fileOf, namesChunk } from "./dig-events.ts";
 import type { State } from "./dig-events.ts";
 import type { DigWalk } from "./dig-walk.ts";
 import { storedLength } from "./dig-walk-content.ts";
-import { barrierOf } from "./dig-walk-retention.ts";
 
 const STEPS_MAX = 200;
 
@@ -15,7 +14,7 @@ export function isMasked({ control }: DigWalk, key: number, revision: number): b
 }
 
 /** Frees what nothing reads without the masked files; stopped anywhere, it begins anew. */
-export async function workOffPurges(walk: DigWalk): Promise<void> {
+export async function workOffPurges(walk: DigWalk, barrier: FreeBarrier): Promise<void> {
   const { dig, control, world } = walk;
   const target = Math.max(0, ...control.masks.map(({ revision }) => revision));
   if (target <= dig.freeing.purgedUntil() || walk.broken.has("purge")) return;
@@ -31,7 +30,6 @@ export async function workOffPurges(walk: DigWalk): Promise<void> {
     isBlocked: false,
     unmovedRuns: 0,
   };
-  const barrier = barrierOf(walk);
   const withEvents: FreeBarrier = {
     ...barrier,
     projected: async (revision) => {

@@ -50,7 +50,7 @@ export async function retire(walk: DigWalk): Promise<void> {
     if (freedBytes > 0) walk.count("freed");
     if (done) break;
   }
-  await workOffPurges(walk);
+  await workOffPurges(walk, barrierOf(walk));
   for (let i = 0; i < 50; i++) {
     const { freedBytes, done } = await dig.freeing.clean(1);
     if (freedBytes > 0) walk.count("cleaned");
@@ -58,7 +58,7 @@ export async function retire(walk: DigWalk): Promise<void> {
   }
 }
 
-export function barrierOf(walk: DigWalk): FreeBarrier {
+function barrierOf(walk: DigWalk): FreeBarrier {
   return {
     headRevision: async () => {
       if (walk.broken.has("condemned")) (Reflect.get(walk.dig.chunks, "condemned") as Set<number>).clear();
