@@ -8,12 +8,13 @@ export type { Config } from "./config.ts";
 export { parseBytes } from "./sizes.ts";
 export { chooseDataDirectory, isDataDirectory, realDataDirectory } from "./data-directory-choice.ts";
 export type { Surroundings } from "./data-directory-choice.ts";
-export { copyEvents, openRainbow, storedHeads, verifyEvents } from "./open-late.ts";
+export { copyEvents, listRsync, openRainbow, storedHeads, verifyEvents } from "./open-late.ts";
 export type { VerifyRequest } from "./verify-events.ts";
 export type { CopiedStream, CopyRequest } from "./copy-events.ts";
 export type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
 export { existsAt, kindAt, readLines, realPathOf, sharesDisk } from "./local-files.ts";
 export { systemClock, systemRandom } from "./platform.ts";
+export type { ListedItem, ListRequest } from "./rsync-lists.ts";
 export { runCommand } from "./run-command.ts";
 export { connectRunning, serveRunning } from "./running.ts";
 export type { ConnectedRainbow, RunningPlace } from "./running.ts";
@@ -35,7 +36,18 @@ export type {
   FlushAnswer,
   GapReason,
   InstantWords,
+  FilterLines,
   LeftOut,
+  MirrorEntry,
+  MirrorFaultItem,
+  MirrorLogItem,
+  MirrorSettings,
+  MirrorStatus,
+  MirrorSummary,
+  MirrorSynced,
+  MirrorSyncItem,
+  MirrorSyncRequest,
+  MirrorWords,
   NodeKind,
   Operations,
   PolicyAnswer,

@@ -33,7 +33,7 @@ export interface MirrorsOptions {
   /** Of the disk that all this lies on. */
   readonly freeBytes: () => number;
   /** Where a mirror's payload lies. */
-  readonly openObjects: (definition: MirrorDefinition) => Promise<ObjectStore>;
+  readonly openObjects: (definition: MirrorDefinition, create: boolean) => Promise<ObjectStore>;
   readonly content: Omit<MirrorContent, "objects">;
 }
 
@@ -89,11 +89,21 @@ export class Mirrors {
   /** Defines a new one. USAGE where the name is taken, or none. */
   async add(definition: MirrorDefinition): Promise<OpenedMirror> {
     const { label } = definition;
-    if (!NAME.test(label))
-      throw new RainbowError("USAGE", `'${label}' cannot name a mirror: letters, digits, '.', '_' and '-', up to 100 of them`, { name: label });
+    this.checkName(label);
     if ((await this.all()).some((mirror) => mirror.definition().label === label))
       throw new RainbowError("USAGE", `a mirror '${label}' exists already: choose another name with --name`, { name: label });
     return (await this.entry(this.options.random.uuid(), definition)).opened;
+  }
+
+  /** USAGE where it can be no mirror's. */
+  checkName(name: string): void {
+    if (NAME.test(name)) return;
+    throw new RainbowError("USAGE", `'${name}' cannot name a mirror: letters, digits, '.', '_' and '-', up to 100 of them; --name gives it another`, { name });
+  }
+
+  /** Makes the bucket or the directory of a new mirror where it is missing, and tries it. */
+  async makeTarget(definition: MirrorDefinition): Promise<void> {
+    await (await this.options.openObjects(definition, true)).close();
   }
 
   /** Its history and its file list go; what it stored stays where it is. */
@@ -107,7 +117,17 @@ export class Mirrors {
   /** The store of its payload, shared by all who use this opening of the mirror. */
   async objectsOf(mirror: OpenedMirror): Promise<ObjectStore> {
     const entry = await this.entry(mirror.machine.machine);
-    return await (entry.objects ??= this.options.openObjects(mirror.definition()));
+    const objects = (entry.objects ??= this.options.openObjects(mirror.definition(), false));
+    objects.catch(() => (entry.objects = undefined)); // Tried anew by the next who asks.
+    return await objects;
+  }
+
+  /** The next who asks for the store of its payload opens it anew. */
+  async forgetObjects(mirror: OpenedMirror): Promise<void> {
+    const entry = await this.entry(mirror.machine.machine);
+    const { objects } = entry;
+    entry.objects = undefined;
+    await (await objects?.catch(() => undefined))?.close();
   }
 
   /** A view of the mirror with its content. */

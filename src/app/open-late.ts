@@ -4,6 +4,7 @@ import type { Unfinished } from "./host.ts";
 import type { CopiedStream, CopyRequest } from "./copy-events.ts";
 import type { Operations, ProofItem, ReplayStatus } from "./operations/index.ts";
 import type { VerifyRequest } from "./verify-events.ts";
+import type { ListedItem, ListRequest } from "./rsync-lists.ts";
 
 export interface OpenRainbowOptions {
   readonly dataDirectory: string;
@@ -51,4 +52,10 @@ export async function storedHeads(request: Omit<VerifyRequest, "head">): Promise
 export async function* copyEvents(request: CopyRequest): AsyncGenerator<CopiedStream> {
   const copier = await import("./copy-events.ts");
   yield* copier.copyEvents(request);
+}
+
+/** What an rsync server has, as rsync-lists.ts has it. */
+export async function* listRsync(request: ListRequest): AsyncGenerator<ListedItem> {
+  const lister = await import("./rsync-lists.ts");
+  yield* lister.listRsync(request);
 }

@@ -22,6 +22,7 @@ import { Host } from "./host.ts";
 import type { Unfinished } from "./host.ts";
 import { rebuildAll } from "./rebuild-machine.ts";
 import { mendEvents } from "./mend-events.ts";
+import { MirrorRunner, settingsOf, syncHistory } from "./mirroring/index.ts";
 import { Mirrors } from "./mirrors.ts";
 import type { SalvagedEvents } from "./mend-events.ts";
 import { forgetNotedRoots, readNotedRoots } from "./noted-roots.ts";
@@ -29,7 +30,8 @@ import { openEvents } from "./open-events.ts";
 import type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
 import { openTarget } from "./open-target.ts";
 import { operationsOf } from "./operations/index.ts";
-import { chooseOs, openContentCalls, openDisk, openXxh3, openZstd } from "./os/index.ts";
+import { chooseOs, openContentCalls, openDisk, openXxh3, openZstd, openZstdStreams } from "./os/index.ts";
+import { dialTcp } from "./rsync-wire.ts";
 import { Starting } from "./starting.ts";
 
 const QUOTA_SHARE = 0.2; // Of the disk, unless a policy says otherwise.
@@ -63,10 +65,15 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
     const capture = agent?.capture;
     let salvaged: SalvagedEvents | undefined;
     const mend = async (): Promise<void> => void (salvaged = mode === "repair" && hasOwnEvents(directory.path) ? await mendEvents(directory) : undefined);
-    const beforeClosing = (): Promise<void> => mirrors.close();
+    const beforeClosing = async (): Promise<void> => {
+      await runner.close();
+      await mirrors.close();
+    };
     const alsoLook = (signal: AbortSignal): Promise<void> => mirrors.look(signal);
     const host = new Host({ ...hostOptions(parts, options, mend), beforeClosing, alsoLook, ...(capture === undefined ? {} : { capture }) });
-    const mirrors = makeMirrors(parts, options, host);
+    const digests = lazyDigests();
+    const mirrors = makeMirrors(parts, options, host, digests);
+    const runner = makeRunner(mirrors, options, host, digests);
     await host.start();
     if (replay === undefined) directory.markComplete(); // A replay is complete when it is made.
     await host.capturing();
@@ -74,6 +81,8 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
     const operations = operationsOf({
       host,
       mirrors,
+      runner,
+      digests,
       capture,
       isRepairing: mode === "repair",
       salvaged,
@@ -87,6 +96,7 @@ export async function openRainbow(options: OpenRainbowOptions): Promise<OpenedRa
       version: options.version,
       replay,
     });
+    if (mode === "protect") void runner.start();
     starting.open(operations);
     const warnings =
       os.lacks.length === 0 ? directory.warnings : [...directory.warnings, `without the addon these are not kept: ${os.lacks.join(", ")} (${reason})`];
@@ -139,8 +149,12 @@ function hostOptions(
   };
 }
 
-function makeMirrors({ os, disk, directory }: Parts, { clock, random, version }: OpenRainbowOptions, host: Host): Mirrors {
+function lazyDigests(): () => Promise<Digests> {
   let digests: Promise<Digests> | undefined;
+  return () => (digests ??= openDigests(openXxh3()));
+}
+
+function makeMirrors({ os, disk, directory }: Parts, { clock, random, version }: OpenRainbowOptions, host: Host, digests: () => Promise<Digests>): Mirrors {
   return new Mirrors({
     directory: directory.path,
     version,
@@ -150,8 +164,22 @@ function makeMirrors({ os, disk, directory }: Parts, { clock, random, version }:
     openDig: (path, hashKey, mayMake) => openMachineDig(disk, path, hashKey, mayMake ? basename(path) : undefined),
     openMemory: (path) => openLmdbControl({ path, create: true, readOnly: false }),
     freeBytes: () => disk.freeBytes(directory.path),
-    openObjects: ({ target }) => openTarget(target, { os, random }),
-    content: { digests: () => (digests ??= openDigests(openXxh3())), owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } },
+    openObjects: ({ target, options }, create) => openTarget(target, { os, random, create, settings: settingsOf(options), environment: process.env }),
+    content: { digests, owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } },
+  });
+}
+
+function makeRunner(mirrors: Mirrors, { clock, random, mode }: OpenRainbowOptions, host: Host, digests: () => Promise<Digests>): MirrorRunner {
+  return new MirrorRunner({
+    mirrors,
+    clock,
+    random,
+    dial: dialTcp,
+    digests,
+    openZstdStream: openZstdStreams(),
+    environment: process.env,
+    isScheduled: mode === "protect",
+    lastStartedUs: async ({ machine }) => (await syncHistory(host.eventStore, machine.stream)).lastStartedUs,
   });
 }
 

@@ -33,6 +33,7 @@ class TcpWire implements Wire {
   private readonly silenceMs: number;
   private readonly buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   private filledBytes = 0;
+  /** The reader has the buffer's bytes; what came before he first asked is still to be given to him. */
   private isHeld = false;
   private hasEnded = false;
   private failure: RainbowError | undefined;
@@ -42,7 +43,6 @@ class TcpWire implements Wire {
     this.silenceMs = silenceMs;
     const callback = (byteCount: number): boolean => {
       this.filledBytes = byteCount;
-      this.isHeld = true;
       this.wake?.();
       return false;
     };
@@ -70,7 +70,9 @@ class TcpWire implements Wire {
     if (this.filledBytes === 0 && !this.hasEnded) await new Promise<void>((resolve) => (this.wake = resolve));
     this.wake = undefined;
     if (this.failure !== undefined) throw this.failure;
-    return this.filledBytes > 0 ? this.buffer.subarray(0, this.filledBytes) : undefined;
+    if (this.filledBytes === 0) return undefined;
+    this.isHeld = true;
+    return this.buffer.subarray(0, this.filledBytes);
   }
 
   write(pieces: readonly Buffer[]): void {

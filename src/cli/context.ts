@@ -6,6 +6,8 @@ import type {
   CopiedStream,
   CopyRequest,
   InstalledService,
+  ListedItem,
+  ListRequest,
   NodeKind,
   OpenedRainbow,
   OpenRainbowOptions,
@@ -43,6 +45,10 @@ export interface Machine {
   /** Resolves when commands can connect; stops when `signal` aborts. */
   serve(operations: Operations, dataDirectory: string, signal: AbortSignal): Promise<{ close(): Promise<void> }>;
   installService(options: Pick<ServiceOptions, "scope" | "dataDirectory">): InstalledService;
+  /** What an rsync server has; a login's password is found by the machine. */
+  listRsync(request: Omit<ListRequest, "environment">): AsyncIterable<ListedItem>;
+  /** RSYNC_PASSWORD. */
+  rsyncPassword(): string | undefined;
   existsAt(path: ByteString): boolean;
   kindAt(path: ByteString): NodeKind | "other" | undefined;
   realPathOf(path: ByteString, options: { readonly keepLast: boolean }): ByteString;

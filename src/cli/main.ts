@@ -15,6 +15,7 @@ import {
   installService,
   isDataDirectory,
   kindAt,
+  listRsync,
   openRainbow,
   readConfig,
   readLines,
@@ -165,6 +166,8 @@ function machineOf(clock: Clock, version: string): Machine {
       const paths = { node: process.execPath, program: join(PACKAGE, "bin/rainbow"), home: surroundings.home, configDirectory: process.env["XDG_CONFIG_HOME"] };
       return installService({ ...options, ...paths, isDefaultDirectory: isDefaultDataDirectory(options.dataDirectory) });
     },
+    listRsync: (request) => listRsync({ ...request, environment: process.env }),
+    rsyncPassword: () => process.env["RSYNC_PASSWORD"],
     existsAt,
     kindAt,
     realPathOf,

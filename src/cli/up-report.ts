@@ -1,5 +1,5 @@
 /** What `up` says: where the data lies, what is protected, what the initial backup found, and what can be asked now. */
-import type { LeftOut, Operations, RootStatus, StatusAnswer } from "../app/index.ts";
+import type { LeftOut, MirrorEntry, Operations, RootStatus, StatusAnswer } from "../app/index.ts";
 import { byteStringOfText } from "../core/index.ts";
 import { formatBytes, formatCount, formatSpan, nameForPeople, plural, shellWord } from "./format/index.ts";
 import type { Invocation } from "./invocation.ts";
@@ -8,11 +8,12 @@ import { leftOutText } from "./left-out-words.ts";
 const LARGEST_COUNT = 10;
 const LEFT_OUT_SHOWN_MAX = 10;
 
-export async function reportPlace(invocation: Invocation, roots: readonly RootStatus[]): Promise<void> {
+export async function reportPlace(invocation: Invocation, roots: readonly RootStatus[], mirrors: readonly MirrorEntry[]): Promise<void> {
   const { report, dataDirectory, context } = invocation;
-  await report.json({ type: "protecting", dataDirectory, paths: roots.map((root) => root.path) });
+  await report.json({ type: "protecting", dataDirectory, paths: roots.map((root) => root.path), mirrors: mirrors.map(({ name }) => name) });
   await report.line(`data directory: ${dataDirectory}`);
   for (const root of roots) await report.line(`protects ${nameForPeople(root.path)}${root.firstScanDone ? "" : "; the initial backup begins"}`);
+  for (const { name, source, target, settings } of mirrors) await report.line(`mirrors ${name}: ${source} to ${target}, ${everyText(settings.everyMs ?? 0)}`);
   for (const root of roots) {
     if (!(await context.machine.sharesDisk(byteStringOfText(dataDirectory), root.path))) continue;
     await report.warn(
@@ -21,6 +22,10 @@ export async function reportPlace(invocation: Invocation, roots: readonly RootSt
     break; // Once is enough: the advice is the same for all.
   }
   await report.flush();
+}
+
+function everyText(everyMs: number): string {
+  return everyMs === 0 ? "when it is asked for" : `every ${formatSpan(everyMs * 1000)}`;
 }
 
 export async function reportInitialBackup(invocation: Invocation, operations: Operations, root: RootStatus, tookUs: number): Promise<void> {

@@ -138,10 +138,7 @@ export interface ObjectStore {
   head(name: ObjectName): Promise<StoredObject | undefined>;
   /** A file's content, in pieces that are valid until the next one is asked for. OBJECT_CHANGED where it is not there. */
   read(key: ByteString, options?: ReadOptions): AsyncIterable<Uint8Array>;
-  /**
-   * Pages, in byte order of the keys, where a directory's key counts with a slash at its end; keys that the store had to rename come
-   * last. What changes meanwhile may be in it or not.
-   */
+  /** Pages, in byte order of the keys, where a directory's key counts with a slash at its end. What changes meanwhile may be in it or not. */
   list(options?: ListOptions): AsyncIterable<StoredObject[]>;
 
   /** Another whole object with the content of `from`; OBJECT_CHANGED where that is no longer `place`. */

@@ -94,10 +94,10 @@ function lookCases(cases: Cases, { client, sdk, open, newBucket }: Ground): void
     );
     assert.equal(stored.slice(2), [".rainbow/names/a/caf%E9.txt", ".rainbow/names/a/new%0Aline", "a/", "a/plain"]);
     const found = (await listed(store)).map((object) => object.key);
-    assert.equal(found, ["a", "a/plain", ...odd, long]);
+    assert.equal(found, ["a", odd[0], odd[1], "a/plain", long]);
     assert.equal(
       (await listed(store, "a")).map((object) => object.key),
-      ["a/plain", ...odd, long],
+      [odd[0], odd[1], "a/plain", long],
     );
     assert.is((await contentOf(store, long)).toString(), "long");
     await store.delete([key(long), ...odd].map((name) => ({ key: name, kind: "file" as const })));

@@ -34,8 +34,10 @@ cases("what a mirror stores is a plain tree, and nothing else is left at its top
   await upload.write(Buffer.from("big"));
   await upload.complete(metadata());
   await store.setMetadata(key("pool"), metadata({ kind: "directory", mode: 0o750 }));
+  await store.setMetadata(key("."), metadata({ kind: "directory", mode: 0o755 }));
   await store.settle();
   await store.close();
+  assert.is(lstatSync(top).mtimeMs, 1_700_000_000_123.4568);
   assert.equal(readdirSync(top).sort(), ["latest", "pool"]);
   assert.equal(readdirSync(join(top, "pool")).sort(), ["a.deb", "big"]);
   assert.is(lstatSync(join(top, "pool/a.deb")).mode & 0o7777, 0o640);

@@ -70,7 +70,7 @@ export class MirrorWorld {
       },
       openMemory: (path) => openLmdbControl({ path, create: true, readOnly: false }),
       freeBytes: () => 2 ** 40,
-      openObjects: ({ target }) => this.openObjects?.() ?? openTarget(target, { os, random }),
+      openObjects: ({ target }) => this.openObjects?.() ?? openTarget(target, { os, random, create: false, settings: {}, environment: {} }),
       content: { digests: async () => digests, owner: { uid: process.getuid!(), gid: process.getgid!() } },
     });
   }

@@ -94,7 +94,8 @@ export function lostFact({ path, kind, mode }: FileEntry): MirrorFact {
 
 /** Attributes may be written later than they are recorded: they are no reason to take the store's. */
 export function isSameContent(entry: FileEntry, object: StoredObject): boolean {
-  if (entry.kind !== object.kind || entry.place === undefined) return false;
+  const isUntoldLink = entry.kind === "symlink" && object.kind === "file" && object.metadata === undefined; // A bucket's listing names no kinds.
+  if ((entry.kind !== object.kind && !isUntoldLink) || entry.place === undefined) return false;
   const hasSameVersion = entry.place.version === undefined || object.place.version === undefined || entry.place.version === object.place.version;
   return hasSameVersion && entry.place.etag === object.place.etag && (entry.kind !== "file" || entry.sizeBytes === object.sizeBytes);
 }

@@ -68,7 +68,14 @@ const NOTED: { readonly [Name in keyof Operations]?: Noted } = {
   pause: { action: "pause" },
   resume: { action: "pause", wanted: () => "resume" },
   repair: { action: "repair", isLong: true },
+  mirrorAdd: { action: "protect", wanted: mirrorText },
+  mirrorSet: { action: "policy", wanted: mirrorText },
+  mirrorRemove: { action: "release", wanted: mirrorText },
 };
+
+function mirrorText({ name }: Asked): string {
+  return name === undefined ? "a mirror" : `the mirror '${name}'`;
+}
 
 function restoreText({ target, inPlace, dryRun, delete: isDeleting }: Asked): string {
   const how = [dryRun === true ? "dry run" : "", isDeleting === true ? "deleting what was not there" : ""].filter((text) => text !== "");

@@ -3,12 +3,16 @@ import type { Capture } from "../../capture/index.ts";
 import type { Clock, Disk, Os, Random } from "../../core/index.ts";
 import type { ReplayOrigin } from "../data-directory.ts";
 import type { Host } from "../host.ts";
+import type { MirrorRunner } from "../mirroring/index.ts";
 import type { Mirrors } from "../mirrors.ts";
+import type { Digests } from "../../rsync/index.ts";
 import type { SalvagedEvents } from "../mend-events.ts";
 
 export interface OperationsContext {
   readonly host: Host;
   readonly mirrors: Mirrors;
+  readonly runner: MirrorRunner;
+  readonly digests: () => Promise<Digests>;
   /** Absent where nothing is captured: a command opened the data directory by itself. */
   readonly capture: Capture | undefined;
   /** The data directory was opened to be repaired: its control file was rebuilt, and nothing else uses it. */

@@ -77,7 +77,7 @@ export function plainData(data: object): Record<string, unknown> {
 }
 
 /** Names as text, hashes and other bytes as hex; a secret key is never shown. */
-function readable(value: unknown, key = ""): unknown {
+export function readable(value: unknown, key = ""): unknown {
   if (key === "hashKey") return "(secret)";
   if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
   if (typeof value === "string") return BYTE_STRINGS.has(key) ? displayOf(value as ByteString) : value;

@@ -38,3 +38,17 @@ export type {
   VerifiedItem,
   VersionItem,
 } from "./types.ts";
+export type {
+  FilterLines,
+  MirrorAddRequest,
+  MirrorEntry,
+  MirrorFaultItem,
+  MirrorLogItem,
+  MirrorSettings,
+  MirrorStatus,
+  MirrorSummary,
+  MirrorSynced,
+  MirrorSyncItem,
+  MirrorSyncRequest,
+  MirrorWords,
+} from "./mirror-types.ts";

@@ -87,6 +87,7 @@ async function statusOf(context: OperationsContext): Promise<StatusAnswer> {
   const usage = dig.usage();
   const span = await projection.span();
   const eventBytes = await eventBytesOf(context);
+  const alarms = await context.runner.alarms();
   const [headTimeUs, windowTimeUs] = [await projection.timeOf(span.head), await projection.timeOf(span.first)];
   return {
     running: capture !== undefined,
@@ -95,8 +96,8 @@ async function statusOf(context: OperationsContext): Promise<StatusAnswer> {
     dataDirectory,
     machine: context.machine,
     label: context.label,
-    state: stateName(state.value as string),
-    reasons: reasonsOf(state.context),
+    state: withAlarms(stateName(state.value as string), alarms),
+    reasons: [...reasonsOf(state.context), ...alarms],
     replay: undefined,
     source: status?.source ?? "none",
     limits: status?.limits ?? [],
@@ -120,6 +121,11 @@ async function statusOf(context: OperationsContext): Promise<StatusAnswer> {
     auditNotices: auditNotices(context),
     events: shown(rememberedEvents(dataDirectory) ?? EMBEDDED),
   };
+}
+
+/** A mirror that somebody must look at is as much a matter of this host as a folder. */
+function withAlarms(state: StatusAnswer["state"], alarms: readonly string[]): StatusAnswer["state"] {
+  return alarms.length > 0 && (state === "protecting" || state === "idle") ? "degraded" : state;
 }
 
 function stateName(value: string): StatusAnswer["state"] {

@@ -3,8 +3,19 @@ import { RainbowError } from "../../core/index.ts";
 import type { ReplayOrigin } from "../data-directory.ts";
 import type { Operations } from "./types.ts";
 
-const CHANGING = ["addRoot", "removeRoot", "snapshot", "dropSnapshot", "setPolicy"] as const satisfies readonly (keyof Operations)[];
-const CHANGING_STREAMS = ["rebase", "purge", "repair"] as const satisfies readonly (keyof Operations)[];
+const CHANGING = [
+  "addRoot",
+  "removeRoot",
+  "snapshot",
+  "dropSnapshot",
+  "setPolicy",
+  "mirrorAdd",
+  "mirrorSet",
+  "mirrorRemove",
+  "mirrorTrigger",
+  "mirrorForget",
+] as const satisfies readonly (keyof Operations)[];
+const CHANGING_STREAMS = ["rebase", "purge", "repair", "mirrorSync", "mirrorCheck", "mirrorRecover"] as const satisfies readonly (keyof Operations)[];
 
 export function readable({ of, revision }: ReplayOrigin, table: Operations): Operations {
   const refusal = (): RainbowError =>

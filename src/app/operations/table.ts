@@ -5,6 +5,7 @@ import { audited } from "./audited.ts";
 import { auditing } from "./auditing.ts";
 import { caring } from "./caring.ts";
 import type { OperationsContext } from "./context.ts";
+import { mirroring } from "./mirroring.ts";
 import { history } from "./history.ts";
 import { resolveInstant } from "./instants.ts";
 import { ownerOf } from "./owners.ts";
@@ -30,6 +31,7 @@ export function operationsOf(context: OperationsContext): Operations {
     ...caring(context),
     ...auditing(context),
     ...proving(context),
+    ...mirroring(context),
   };
   return context.replay === undefined ? audited(context, table) : readable(context.replay, table);
 }

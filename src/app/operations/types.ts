@@ -6,6 +6,7 @@
  * an error, when its `signal` aborts (the asker went away); one that waits for something new must look at it.
  */
 import type { ActionKind, ActionResult, ByteString, ChangeOrigin, GapReason, LeftOut, NodeKind, RootOptions, RootStatus, ScanProgress } from "./imports.ts";
+import type { MirrorOperations } from "./mirror-types.ts";
 
 /** What a user named, parsed with the user's clock and zone. */
 export type InstantWords =
@@ -351,7 +352,7 @@ export interface RestoreRequest {
   readonly inPlace: boolean;
 }
 
-export interface Operations {
+export interface Operations extends MirrorOperations {
   status(): Promise<StatusAnswer>;
   /** Where nothing runs: the roots are noted and protected from the next `up` on. */
   addRoot(request: { readonly path: ByteString; readonly options: RootOptions }): Promise<RootStatus>;

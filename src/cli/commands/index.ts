@@ -12,6 +12,7 @@ export interface CommandEntry {
 const PROTECT = "Protect:";
 const READ = "Look back:";
 const RESTORE = "Bring back:";
+const MIRROR = "Mirrors:";
 const STORE = "The store:";
 
 export const COMMANDS: readonly CommandEntry[] = [
@@ -47,6 +48,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   { usage: "snapshot <name>", group: READ, summary: "give an instant a name", load: () => import("./snapshot.ts") },
   { usage: "restore <path>", group: RESTORE, summary: "bring back a file or a folder, with all metadata", load: () => import("./restore.ts") },
   { usage: "undelete <path>", group: RESTORE, summary: "bring back what was deleted, never over an existing file", load: () => import("./undelete.ts") },
+  {
+    usage: "mirror <action> [words...]",
+    group: MIRROR,
+    summary: "modules of rsync servers in a bucket or a directory: add, sync, trigger, list-only, status, log, check, recover, forget",
+    load: () => import("./mirror.ts"),
+  },
   { usage: "usage [path]", group: READ, summary: "which folders are large, and what grew since (--since 7d)", load: () => import("./usage.ts") },
   {
     usage: "policy [action] [words...]",

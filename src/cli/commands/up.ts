@@ -49,14 +49,15 @@ export const command: CommandFile<Options> = {
     await configure(operations, config);
     await addRoots(invocation, operations, folders, options);
     const roots = await operations.roots();
-    if (roots.length === 0) {
+    const mirrors = await operations.mirrors();
+    if (roots.length === 0 && mirrors.length === 0) {
       throw new RainbowError(
         "USAGE",
         `nothing is protected in ${invocation.dataDirectory} yet: name a folder, as in '${invocation.hint("up ~/Documents")}'`,
         {},
       );
     }
-    await reportPlace(invocation, roots);
+    await reportPlace(invocation, roots, mirrors);
     await protect(invocation, operations, backedUp);
     await invocation.report.json({ type: "stopping" });
     await invocation.report.say(signal.aborted ? "stopping: what is under way is being stored (Ctrl-C again ends at once)" : "stopping");

@@ -276,9 +276,8 @@ class DirectoryStore implements ObjectStore {
   }
 
   async close(): Promise<void> {
-    const { os } = this.#tree;
     try {
-      this.#keepingTopTime(() => os.removeDirectory(this.#partialDirectory));
+      this.#keepingTopTime(() => this.#tree.os.removeDirectory(this.#partialDirectory));
     } catch (error) {
       if (!isAbsence(error) && !isCode(error, "ENOTEMPTY", "EEXIST")) throw failureOf(error, this.#partialDirectory);
     }

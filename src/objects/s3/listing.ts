@@ -1,4 +1,4 @@
-/** What lies in the bucket: plain names in their order, then the names that had to be changed. */
+/** What lies in the bucket, in the order of paths: plain names as the server lists them, and among them the names that had to be changed. */
 import type { ListObjectsV2CommandOutput } from "@aws-sdk/client-s3";
 import { byteStringOf } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
@@ -12,37 +12,52 @@ const PAGE_KEYS = 1000; // The most that S3 answers at once.
 
 type Listed = NonNullable<ListObjectsV2CommandOutput["Contents"]>[number];
 
+interface Found {
+  /** With the slash of a directory: the order of the list. */
+  readonly path: ByteString;
+  readonly object: StoredObject;
+}
+
 export async function* listObjects(bucket: Bucket, below: ByteString): AsyncGenerator<StoredObject[]> {
   const top = below === TOP_KEY ? "" : `${below}/`;
   const isWanted = (path: ByteString): boolean => path.startsWith(top) && path.length > top.length;
-  // A directory whose own name is plain has its plain content below that name.
-  const plainTop = below === TOP_KEY ? "" : bucket.nameOf(below, true).name;
-  const isPlain = !plainTop.startsWith(`${RESERVED_DIRECTORY}/`);
-  for (const names of [isPlain ? plainTop : undefined, ESCAPED_PREFIX]) {
-    if (names === undefined) continue;
-    for await (const page of pages(bucket, names)) {
-      const isOfThese = (name: string): boolean => names === ESCAPED_PREFIX || !name.startsWith(`${RESERVED_DIRECTORY}/`);
-      const objects = page.flatMap(({ name, listed }) => {
-        const path = isOfThese(name) ? pathOfName(name) : undefined;
-        return path !== undefined && isWanted(path) ? [storedObject(bucket, path, listed)] : [];
-      });
-      if (objects.length > 0) yield objects;
-    }
-  }
-  yield* longNames(bucket, isWanted);
-}
-
-/** Few, if any: each path is asked for by itself. */
-async function* longNames(bucket: Bucket, isWanted: (path: ByteString) => boolean): AsyncGenerator<StoredObject[]> {
-  for await (const page of pages(bucket, LONG_PREFIX)) {
-    const objects: StoredObject[] = [];
-    for (const { name, listed } of page) {
-      if (name.endsWith(LONG_PATH_SUFFIX)) continue;
-      const path = await longPath(bucket, name + LONG_PATH_SUFFIX);
-      if (isWanted(path)) objects.push(storedObject(bucket, path, listed));
-    }
+  const renamed = await renamedObjects(bucket, isWanted);
+  let next = 0;
+  const renamedBefore = (path: string): StoredObject[] => {
+    const from = next;
+    while (next < renamed.length && renamed[next]!.path < path) next++;
+    return renamed.slice(from, next).map(({ object }) => object);
+  };
+  for await (const page of plainPages(bucket, below)) {
+    const objects = page.flatMap(({ path, object }) => [...renamedBefore(path), ...(isWanted(path) ? [object] : [])]);
     if (objects.length > 0) yield objects;
   }
+  const rest = renamed.slice(next).map(({ object }) => object);
+  for (let at = 0; at < rest.length; at += PAGE_KEYS) yield rest.slice(at, at + PAGE_KEYS);
+}
+
+/** In byte order, as the server has them. A directory whose own name is no key has nothing plain below it. */
+async function* plainPages(bucket: Bucket, below: ByteString): AsyncGenerator<Found[]> {
+  const top = below === TOP_KEY ? "" : bucket.nameOf(below, true).name;
+  if (top.startsWith(`${RESERVED_DIRECTORY}/`)) return;
+  for await (const page of pages(bucket, top)) {
+    yield page.flatMap(({ name, listed }) => (name.startsWith(`${RESERVED_DIRECTORY}/`) ? [] : foundAt(bucket, pathOfName(name), listed)));
+  }
+}
+
+/** Those whose paths are no keys, sorted. They are held all at once: their keys tell nothing of the order of their paths, and they are few. */
+async function renamedObjects(bucket: Bucket, isWanted: (path: ByteString) => boolean): Promise<Found[]> {
+  const found: Found[] = [];
+  for await (const page of pages(bucket, ESCAPED_PREFIX)) for (const { name, listed } of page) found.push(...foundAt(bucket, pathOfName(name), listed));
+  for await (const page of pages(bucket, LONG_PREFIX)) {
+    const objects = page.filter(({ name }) => !name.endsWith(LONG_PATH_SUFFIX));
+    for (const { name, listed } of objects) found.push(...foundAt(bucket, await longPath(bucket, name + LONG_PATH_SUFFIX), listed));
+  }
+  return found.filter(({ path }) => isWanted(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function foundAt(bucket: Bucket, path: ByteString | undefined, listed: Listed): Found[] {
+  return path === undefined ? [] : [{ path, object: storedObject(bucket, path, listed) }];
 }
 
 async function longPath(bucket: Bucket, pathName: string): Promise<ByteString> {

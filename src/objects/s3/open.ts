@@ -26,6 +26,8 @@ export interface S3StoreOptions {
   /** Over what the environment and ~/.aws say. */
   readonly endpoint?: string;
   readonly region?: string;
+  /** Of ~/.aws; otherwise AWS_PROFILE, or "default". */
+  readonly profile?: string;
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
@@ -36,7 +38,8 @@ export async function openS3Store(options: S3StoreOptions): Promise<ObjectStore>
   const client = new sdk.S3Client({
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
-    region: options.region ?? (await regionOf(sdk)),
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
+    region: options.region ?? (await regionOf(sdk, options.profile)),
     forcePathStyle: true, // A server without wildcard names in DNS needs it, and names with dots under TLS.
     // Newer checksums than MD5 are not known to every server; the signature covers the content as it is sent.
     requestChecksumCalculation: "WHEN_REQUIRED",
@@ -66,13 +69,13 @@ function checkPrefix(prefix: string): void {
   throw new RainbowError("USAGE", `the prefix '${prefix}' is no path of names without dots alone, of at most ${PREFIX_BYTES_MAX} bytes`, { prefix });
 }
 
-/** AWS_REGION or the profile's; AWS_DEFAULT_REGION is what the older tools read. */
-async function regionOf(sdk: Sdk): Promise<string> {
-  const probe = new sdk.S3Client({});
+/** AWS_REGION, or the profile's. */
+async function regionOf(sdk: Sdk, profile: string | undefined): Promise<string> {
+  const probe = new sdk.S3Client(profile === undefined ? {} : { profile });
   try {
     return await probe.config.region();
   } catch {
-    return process.env["AWS_DEFAULT_REGION"] ?? REGION_DEFAULT; // It throws where nothing names one.
+    return REGION_DEFAULT; // It throws where nothing names one.
   } finally {
     probe.destroy();
   }

@@ -159,6 +159,10 @@ function machineOf(fake: Fake): Machine {
       yield* [];
     },
     storedHeads: async () => "",
+    async *listRsync() {
+      yield* [];
+    },
+    rsyncPassword: () => undefined,
     serve: async () => ({ close: async () => undefined }),
     installService: () => {
       throw new Error("no service in this test");
@@ -174,7 +178,13 @@ function machineOf(fake: Fake): Machine {
 
 /** Operations that were not given fail the test; one root is protected and nothing is named, unless said. */
 function operationsOf(given: Partial<Operations>): Operations {
-  const all: Partial<Operations> = { roots: async () => [root(PROTECTED)], snapshots: async () => [], stat: async ({ path }) => notFound(path), ...given };
+  const all: Partial<Operations> = {
+    roots: async () => [root(PROTECTED)],
+    snapshots: async () => [],
+    mirrors: async () => [],
+    stat: async ({ path }) => notFound(path),
+    ...given,
+  };
   return new Proxy(all as Operations, {
     get: (target, name: keyof Operations | "then") => {
       if (name === "then") return undefined; // It passes through promises.

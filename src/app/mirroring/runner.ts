@@ -1,0 +1,283 @@
+/**
+ * Runs the syncs of a data directory's mirrors: a life for each, by its schedule where this is a host, and syncs of people's own, which
+ * take their turn between those. One sync of a mirror at a time; a few mirrors at once.
+ */
+import { createHash } from "node:crypto";
+import { createActor, fromPromise } from "xstate";
+import type { Actor } from "xstate";
+import { mirrorActor, mirrorAlarms, nextStartMs, syncMirror } from "../../actors/mirror/index.ts";
+import type { Dial, SyncMemory, SyncOutcome, SyncWatcher } from "../../actors/mirror/index.ts";
+import type { OpenedMirror } from "../../actors/mirror-files/index.ts";
+import { RainbowError } from "../../core/index.ts";
+import type { Clock, Random } from "../../core/index.ts";
+import type { Digests, OpenZstdStream } from "../../rsync/index.ts";
+import type { Mirrors } from "../mirrors.ts";
+import type { MirrorSettings } from "../operations/index.ts";
+import { loginOf } from "./passwords.ts";
+import { settingsOf, syncOptionsOf } from "./settings.ts";
+import type { LoginDigest } from "./settings.ts";
+import { mirrorSource, parseSource } from "./source.ts";
+import { Turns } from "./turns.ts";
+
+const MIRRORS_AT_ONCE = 4; // Each may hold two hundred megabytes of parts and lists.
+const US_PER_MS = 1000;
+
+export interface MirrorRunnerOptions {
+  readonly mirrors: Mirrors;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly dial: Dial;
+  readonly digests: () => Promise<Digests>;
+  readonly openZstdStream: OpenZstdStream | undefined;
+  /** Where passwords may stand. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Syncs by themselves; otherwise only when somebody asks. */
+  readonly isScheduled: boolean;
+  /** When a mirror's last sync started, from its stream. */
+  readonly lastStartedUs: (mirror: OpenedMirror) => Promise<number | undefined>;
+}
+
+/** A sync that somebody asked for and waits for. */
+export interface AskedSync {
+  /** Over those of the mirror. */
+  readonly settings: MirrorSettings;
+  readonly dryRun: boolean;
+  readonly password: string | undefined;
+  readonly watcher: SyncWatcher;
+}
+
+export interface LifeStatus {
+  readonly state: "waiting" | "syncing" | "backing-off";
+  readonly phase: string;
+  readonly nextRunUs: number | undefined;
+  readonly alarms: readonly string[];
+}
+
+interface Waiter {
+  readonly watcher: SyncWatcher;
+  readonly resolve: (outcome: SyncOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Life {
+  readonly name: string;
+  readonly actor: Actor<typeof mirrorActor>;
+  readonly turns: Turns;
+  readonly memory: SyncMemory;
+  readonly stop: AbortController;
+  /** Who wait for the next plain sync. */
+  waiters: Waiter[];
+  /** Of a sync of somebody's own; "" where none runs. */
+  ownPhase: string;
+}
+
+export class MirrorRunner {
+  private readonly options: MirrorRunnerOptions;
+  private readonly lives = new Map<string, Promise<Life>>();
+  private readonly places = new Turns(MIRRORS_AT_ONCE);
+  private problem = "";
+
+  constructor(options: MirrorRunnerOptions) {
+    this.options = options;
+  }
+
+  /** Every mirror begins to live by its schedule. What stands in the way is an alarm: the host has other work as well. */
+  async start(): Promise<void> {
+    try {
+      for (const mirror of await this.options.mirrors.all()) await this.lifeOf(mirror);
+    } catch (error) {
+      this.problem = `mirrors could not be opened: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+
+  /** Of all mirrors, for the status of the host. */
+  async alarms(): Promise<string[]> {
+    const lives = await Promise.all([...this.lives.values()].map((life) => life.catch(() => undefined)));
+    const alarms = lives.flatMap((life) =>
+      life === undefined ? [] : mirrorAlarms(life.actor.getSnapshot().context).map((text) => `mirror ${life.name}: ${text}`),
+    );
+    return this.problem === "" ? alarms : [this.problem, ...alarms];
+  }
+
+  async status(mirror: OpenedMirror): Promise<LifeStatus> {
+    const life = await this.lives.get(mirror.machine.machine);
+    if (life === undefined) return { state: "waiting", phase: "", nextRunUs: undefined, alarms: [] };
+    const snapshot = life.actor.getSnapshot();
+    const alarms = mirrorAlarms(snapshot.context);
+    const nextMs = snapshot.matches("waiting") ? nextStartMs(snapshot.context) : undefined;
+    const nextRunUs = nextMs === undefined ? undefined : nextMs * US_PER_MS;
+    if (life.ownPhase !== "") return { state: "syncing", phase: life.ownPhase, nextRunUs, alarms };
+    if (snapshot.matches("syncing")) return { state: "syncing", phase: Object.values(snapshot.value)[0] as string, nextRunUs, alarms };
+    return { state: snapshot.matches("backingOff") ? "backing-off" : "waiting", phase: "", nextRunUs, alarms };
+  }
+
+  /** Asks for a sync and does not wait. */
+  async trigger(mirror: OpenedMirror): Promise<void> {
+    (await this.lifeOf(mirror)).actor.send({ type: "TRIGGER", cause: "trigger" });
+  }
+
+  /** One sync from its start to its end. A plain one is also the mirror's next, whoever else asked for it. */
+  async sync(mirror: OpenedMirror, asked: AskedSync): Promise<SyncOutcome> {
+    const life = await this.lifeOf(mirror);
+    const isPlain = !asked.dryRun && asked.password === undefined && Object.keys(asked.settings).length === 0;
+    if (!isPlain) return this.syncOwn(life, asked);
+    return new Promise((resolve, reject) => {
+      life.waiters.push({ watcher: asked.watcher, resolve, reject });
+      life.actor.send({ type: "TRIGGER", cause: "command" });
+    });
+  }
+
+  private syncOwn(life: Life, asked: AskedSync): Promise<SyncOutcome> {
+    const phase = (name: SyncOutcomePhase): void => {
+      life.ownPhase = name;
+      asked.watcher.phase(name);
+    };
+    const watcher: SyncWatcher = { phase, item: (item) => asked.watcher.item(item), message: (text) => asked.watcher.message(text) };
+    return this.inTurn(life, async () => {
+      try {
+        return await this.carryOut(life, { ...asked, watcher }, "command", life.stop.signal);
+      } finally {
+        life.ownPhase = "";
+      }
+    });
+  }
+
+  /** Work on a mirror's file list that no sync may run beside. `onWait` is called where a sync must end first. */
+  async alone<T>(mirror: OpenedMirror, onWait: () => void, action: () => Promise<T>): Promise<T> {
+    const life = await this.lifeOf(mirror);
+    if (!life.turns.isFree) onWait();
+    return life.turns.take(action);
+  }
+
+  /** Its definition changed, or it is to be removed. BUSY while it syncs. */
+  async forget(mirror: OpenedMirror): Promise<void> {
+    const life = await this.lives.get(mirror.machine.machine);
+    if (life === undefined) return;
+    if (!life.turns.isFree) throw new RainbowError("BUSY", `the mirror '${life.name}' syncs just now: try again when it has ended`, { name: life.name });
+    this.lives.delete(mirror.machine.machine);
+    await endOf(life);
+  }
+
+  /** As at the start of the host, for one that is new or was changed. */
+  async adopt(mirror: OpenedMirror): Promise<void> {
+    if (this.options.isScheduled) await this.lifeOf(mirror);
+  }
+
+  /** Ends all syncs; what they recorded counts. */
+  async close(): Promise<void> {
+    const lives = await Promise.all([...this.lives.values()].map((life) => life.catch(() => undefined)));
+    this.lives.clear();
+    await Promise.all(lives.flatMap((life) => (life === undefined ? [] : [endOf(life)])));
+  }
+
+  private lifeOf(mirror: OpenedMirror): Promise<Life> {
+    const id = mirror.machine.machine;
+    const known = this.lives.get(id) ?? this.begin(mirror);
+    this.lives.set(id, known);
+    known.catch(() => this.lives.delete(id));
+    return known;
+  }
+
+  private async begin(mirror: OpenedMirror): Promise<Life> {
+    const { clock, random, isScheduled } = this.options;
+    const { label, options } = mirror.definition();
+    const { everyMs } = settingsOf(options);
+    const startedUs = await this.options.lastStartedUs(mirror);
+    const sync = fromPromise<SyncOutcome, { readonly cause: string }>(({ input, signal }) => this.syncPlain(life, input.cause, signal));
+    const actor = createActor(mirrorActor.provide({ actors: { sync } }), {
+      input: {
+        everyMs: isScheduled && everyMs !== 0 ? everyMs : undefined,
+        lastStartedMs: startedUs === undefined ? undefined : startedUs / US_PER_MS,
+        nowMs: () => clock.now() / US_PER_MS,
+        jitter: () => random.bytes(4).readUInt32LE(0) / 2 ** 32,
+      },
+    });
+    const memory = { seed: seedOf(mirror), refusesSeed: false, hasTidied: false };
+    const life: Life = { name: label, actor, turns: new Turns(), memory, stop: new AbortController(), waiters: [], ownPhase: "" };
+    actor.start();
+    return life;
+  }
+
+  /** What the actor runs. */
+  private async syncPlain(life: Life, cause: string, signal: AbortSignal): Promise<SyncOutcome> {
+    let waiters: Waiter[] = [];
+    try {
+      const outcome = await this.inTurn(life, () => {
+        waiters = life.waiters; // Whoever asks from here on is served by the next one.
+        life.waiters = [];
+        return this.carryOut(life, { settings: {}, dryRun: false, password: undefined, watcher: this.watcherOf(life, waiters) }, cause, signal);
+      });
+      for (const waiter of waiters) waiter.resolve(outcome);
+      return outcome;
+    } catch (error) {
+      for (const waiter of waiters) waiter.reject(error);
+      throw error;
+    }
+  }
+
+  private watcherOf(life: Life, waiters: readonly Waiter[]): SyncWatcher {
+    return {
+      phase: (phase) => {
+        life.actor.send({ type: "PHASE", phase });
+        for (const { watcher } of waiters) watcher.phase(phase);
+      },
+      item: (item) => {
+        for (const { watcher } of waiters) watcher.item(item);
+      },
+      message: (text) => {
+        for (const { watcher } of waiters) watcher.message(text);
+      },
+    };
+  }
+
+  private inTurn<T>(life: Life, action: () => Promise<T>): Promise<T> {
+    return life.turns.take(() => this.places.take(action));
+  }
+
+  private async carryOut(life: Life, asked: AskedSync, cause: string, signal: AbortSignal): Promise<SyncOutcome> {
+    signal.throwIfAborted();
+    const { mirrors, clock, dial, openZstdStream, environment } = this.options;
+    const mirror = await mirrors.named(life.name); // Opened anew where its recorder failed.
+    const definition = mirror.definition();
+    const settings = merged(settingsOf(definition.options), asked.settings);
+    const parsed = parseSource(definition.source);
+    const { passwordFile, loginDigest, family, localAddress } = settings;
+    const login = loginOf({ user: parsed.user, password: asked.password, passwordFile, weakestDigest: loginDigest as LoginDigest | undefined, environment });
+    const parts = {
+      dial,
+      clock,
+      store: await mirrors.objectsOf(mirror),
+      files: await mirror.files(),
+      digests: await this.options.digests(),
+      openZstdStream,
+      source: mirrorSource(parsed, login, { family, localAddress }),
+      memory: life.memory,
+    };
+    return syncMirror(parts, syncOptionsOf(settings, asked.dryRun), cause, asked.watcher, signal);
+  }
+}
+
+type SyncOutcomePhase = Parameters<SyncWatcher["phase"]>[0];
+
+/** Filters of one sync come before those of the mirror: the first that matches decides. */
+function merged(own: MirrorSettings, asked: MirrorSettings): MirrorSettings {
+  const filters = [...(asked.filters ?? []), ...(own.filters ?? [])];
+  return { ...own, ...asked, ...(filters.length === 0 ? {} : { filters }) };
+}
+
+/** The same at every start, and unknown to others: who knew it could make files whose blocks look alike. */
+function seedOf({ machine }: OpenedMirror): number {
+  const digest = createHash("sha256").update("block sums of a mirror\0").update(machine.enrolled.hashKey).digest();
+  return digest.readUInt32LE(0) & 0x7fffffff || 1;
+}
+
+async function endOf(life: Life): Promise<void> {
+  life.stop.abort(stopped(life.name));
+  life.actor.send({ type: "STOP" });
+  for (const { reject } of life.waiters.splice(0)) reject(stopped(life.name));
+  await life.turns.take(async () => undefined); // What runs has ended.
+}
+
+function stopped(name: string): RainbowError {
+  return new RainbowError("NOT_RUNNING", `the sync of '${name}' was stopped: Rainbow ends, or the mirror is being changed`, { name });
+}

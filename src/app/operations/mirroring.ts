@@ -1,0 +1,223 @@
+/** Mirrors: defining and changing them, their syncs, and the care for their file lists. */
+import { checkFiles, forgetPaths, recoverFiles } from "../../actors/mirror-files/index.ts";
+import type { CheckedItem, OpenedMirror, RecoveredItem } from "../../actors/mirror-files/index.ts";
+import type { SyncOutcome, SyncWatcher } from "../../actors/mirror/index.ts";
+import { isRainbowError, RainbowError } from "../../core/index.ts";
+import { parseSource, settingsOf, settingsOfWords, syncEvents, syncHistory, targetOf, Told } from "../mirroring/index.ts";
+import type { OperationsContext } from "./context.ts";
+import type {
+  MirrorAddRequest,
+  MirrorEntry,
+  MirrorFaultItem,
+  MirrorLogItem,
+  MirrorOperations,
+  MirrorSettings,
+  MirrorStatus,
+  MirrorSummary,
+  MirrorSyncItem,
+  MirrorSyncRequest,
+  MirrorWords,
+} from "./mirror-types.ts";
+import type { ByteString } from "./imports.ts";
+import { readable } from "./events.ts";
+
+export function mirroring(context: OperationsContext): MirrorOperations {
+  const { mirrors, runner } = context;
+  return {
+    mirrorAdd: (request) => add(context, request),
+    mirrorSet: async ({ name, words }) => change(context, await mirrors.named(name), words),
+    mirrorRemove: async ({ name }) => {
+      const mirror = await mirrors.named(name);
+      await runner.forget(mirror);
+      await mirrors.remove(mirror);
+    },
+    mirrors: async () => (await mirrors.all()).map(entryOf),
+    mirrorStatus: async ({ names }) => Promise.all((await chosen(context, names)).map((mirror) => statusOf(context, mirror))),
+    mirrorSync: (request, signal) => sync(context, request, signal),
+    mirrorTrigger: async ({ name }) => {
+      const mirror = await mirrors.named(name);
+      if (context.capture === undefined)
+        throw new RainbowError("NOT_RUNNING", `no Rainbow runs here that could sync '${name}': 'rainbow mirror sync ${name}' does it in the foreground`, {
+          name,
+        });
+      await runner.trigger(mirror);
+    },
+    mirrorLog: ({ name, maxCount }, signal) => log(context, name, maxCount, signal),
+    mirrorCheck: (request, signal) => check(context, request, signal),
+    mirrorRecover: ({ name }, signal) => recover(context, name, signal),
+    mirrorForget: async ({ name, paths }) => {
+      const mirror = await mirrors.named(name);
+      await runner.alone(mirror, nobodyIsTold, async () => await forgetPaths(await mirror.files(), paths));
+    },
+  };
+}
+
+const nobodyIsTold = (): void => undefined;
+
+function entryOf(mirror: OpenedMirror): MirrorEntry {
+  const { label, source, target, options } = mirror.definition();
+  return { name: label, source, target, settings: settingsOf(options) };
+}
+
+async function chosen({ mirrors }: OperationsContext, names: readonly string[]): Promise<OpenedMirror[]> {
+  if (names.length === 0) return await mirrors.all();
+  return await Promise.all(names.map((name) => mirrors.named(name)));
+}
+
+async function add({ mirrors, runner }: OperationsContext, request: MirrorAddRequest): Promise<MirrorEntry> {
+  const source = parseSource(request.source);
+  if (source.module === "")
+    throw new RainbowError("USAGE", `'${source.url}' names no module: 'rainbow mirror list-only ${source.url}' shows those of the server`);
+  const target = targetOf(request.target, source.module);
+  const settings = settingsOfWords(request.words);
+  const definition = { label: request.name ?? source.module, source: source.url, target, options: settings as Readonly<Record<string, unknown>> };
+  for (const other of await mirrors.all()) {
+    const { label, target: taken } = other.definition();
+    if (overlaps(taken, target))
+      throw new RainbowError("USAGE", `${target} and ${taken} of the mirror '${label}' lie inside of each other: two mirrors would delete one another's files`);
+  }
+  mirrors.checkName(definition.label);
+  await mirrors.makeTarget(definition);
+  const mirror = await mirrors.add(definition);
+  await runner.adopt(mirror);
+  return entryOf(mirror);
+}
+
+function overlaps(a: string, b: string): boolean {
+  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
+}
+
+/** Takes effect at once: its life begins anew. */
+async function change({ mirrors, runner }: OperationsContext, mirror: OpenedMirror, words: MirrorWords): Promise<MirrorEntry> {
+  const definition = mirror.definition();
+  const given = settingsOfWords(words);
+  const options = { ...settingsOf(definition.options), ...given } as Readonly<Record<string, unknown>>;
+  await runner.forget(mirror);
+  if (given.versioning === true) await mirrors.makeTarget({ ...definition, options });
+  await mirror.redefine({ ...definition, options });
+  await mirrors.forgetObjects(mirror); // They may be reached otherwise now.
+  await runner.adopt(mirror);
+  return entryOf(mirror);
+}
+
+async function statusOf({ host, runner }: OperationsContext, mirror: OpenedMirror): Promise<MirrorStatus> {
+  const history = await syncHistory(host.eventStore, mirror.machine.stream);
+  const { finished, failure, heldSinceUs, lastStartedUs, lastUpdatedUs, lastEndedUs } = history;
+  return {
+    ...entryOf(mirror),
+    ...(await runner.status(mirror)),
+    lastStartedUs,
+    lastUpdatedUs,
+    lastEndedUs,
+    entryCount: finished?.entryCount ?? 0,
+    sizeBytes: finished?.totalBytes ?? 0,
+    queuedCount: finished?.queuedCount ?? 0,
+    heldBecause: finished?.heldBecause ?? "",
+    heldBy: finished?.heldBy ?? ("" as ByteString),
+    heldSinceUs,
+    failure,
+  };
+}
+
+/** All at once; each tells of itself, and one that fails does not keep the others. */
+async function* sync(context: OperationsContext, request: MirrorSyncRequest, signal: AbortSignal | undefined): AsyncGenerator<MirrorSyncItem> {
+  const all = await chosen(context, request.names);
+  if (all.length === 0) throw new RainbowError("NOT_FOUND", "there is no mirror yet: 'rainbow mirror add SOURCE TARGET' defines one");
+  const settings = settingsOfWords(request.words);
+  const told = new Told<MirrorSyncItem>();
+  const ended = Promise.all(all.map((mirror) => syncOne(context, mirror, { ...request, settings }, told)));
+  void ended.finally(() => told.end());
+  yield* told.read(signal);
+  if (signal?.aborted === true) return;
+  yield* await ended;
+}
+
+async function syncOne(
+  { runner }: OperationsContext,
+  mirror: OpenedMirror,
+  request: Pick<MirrorSyncRequest, "dryRun" | "showsEach" | "password"> & { readonly settings: MirrorSettings },
+  told: Told<MirrorSyncItem>,
+): Promise<MirrorSyncItem> {
+  const name = mirror.definition().label;
+  const { settings, dryRun, showsEach, password } = request;
+  let untoldCount = 0;
+  const watcher: SyncWatcher = {
+    phase: (phase) => told.tell({ type: "mirror-phase", name, phase }),
+    message: (text) => told.tell({ type: "mirror-message", name, text }),
+    item: ({ path, what, why }) => {
+      if (showsEach || what === "failed") untoldCount += told.tell({ type: "mirror-item", name, path, what, why }) ? 0 : 1;
+    },
+  };
+  try {
+    const outcome = await runner.sync(mirror, { settings, dryRun, password, watcher });
+    if (untoldCount > 0) told.tell({ type: "mirror-untold", name, count: untoldCount });
+    return syncedItem(name, outcome);
+  } catch (error) {
+    if (!isRainbowError(error)) throw error;
+    return { type: "mirror-failed", name, code: error.code, message: error.message };
+  }
+}
+
+function syncedItem(name: string, { counts, isUnchanged, ioError, heldBecause, heldBy, queuedCount }: SyncOutcome): MirrorSyncItem {
+  const { sameCount: _, ...told } = counts;
+  return { type: "mirror-synced", name, ...told, isUnchanged, ioError, heldBecause, heldBy, queuedCount };
+}
+
+async function* log({ mirrors, host }: OperationsContext, name: string, maxCount: number, signal: AbortSignal | undefined): AsyncGenerator<MirrorLogItem> {
+  const { stream } = (await mirrors.named(name)).machine;
+  let count = 0;
+  for await (const { event, revision, metadata } of syncEvents(host.eventStore, stream)) {
+    if (signal?.aborted === true || count++ >= maxCount) return;
+    const { type, ...data } = event;
+    yield { type: "mirror-log", revision, timeUs: metadata.hostTimeUs, event: type as MirrorLogItem["event"], data: readable(data) as MirrorLogItem["data"] };
+  }
+}
+
+async function* check(
+  { mirrors, runner, digests }: OperationsContext,
+  { name, readData, mends }: { readonly name: string; readonly readData: boolean; readonly mends: boolean },
+  signal: AbortSignal | undefined,
+): AsyncGenerator<MirrorFaultItem | MirrorSummary> {
+  const mirror = await mirrors.named(name);
+  const work = async function* (): AsyncGenerator<CheckedItem> {
+    const options = { readsData: readData, mends, digests, ...(signal === undefined ? {} : { signal }) };
+    yield* checkFiles(await mirror.files(), await mirrors.objectsOf(mirror), options);
+  };
+  for await (const item of alone(runner, mirror, work)) yield item.type === "summary" ? summaryOf(item) : { ...item, type: "mirror-fault" };
+}
+
+async function* recover(
+  { mirrors, runner }: OperationsContext,
+  name: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<MirrorFaultItem | MirrorSummary> {
+  const mirror = await mirrors.named(name);
+  const work = async function* (): AsyncGenerator<RecoveredItem> {
+    yield* recoverFiles(await mirror.files(), await mirrors.objectsOf(mirror), signal);
+  };
+  for await (const item of alone(runner, mirror, work)) {
+    yield item.type === "summary" ? summaryOf(item) : { type: "mirror-fault", path: item.path, what: item.what, detail: "" };
+  }
+}
+
+function summaryOf(report: { readonly type: "summary" } & object): MirrorSummary {
+  const { type, ...counts } = report;
+  return { type, counts: counts as Record<string, number> };
+}
+
+/** No sync runs beside it. It holds the turn until it is read to its end, or left. */
+async function* alone<Item>(runner: OperationsContext["runner"], mirror: OpenedMirror, work: () => AsyncGenerator<Item>): AsyncGenerator<Item> {
+  const { promise: left, resolve: leave } = Promise.withResolvers<void>();
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  const turn = runner.alone(mirror, nobodyIsTold, async () => {
+    begin();
+    await left;
+  });
+  try {
+    await Promise.race([begun, turn]);
+    yield* work();
+  } finally {
+    leave();
+    await turn;
+  }
+}

@@ -1,0 +1,142 @@
+/** What is said of mirrors: a sync while it runs and when it has ended, states, and lists as rsync prints them. */
+import type { ListedItem, MirrorStatus, MirrorSynced, MirrorSyncItem, NodeKind } from "../app/index.ts";
+import { ERRORS, EXIT } from "../core/index.ts";
+import type { ErrorCode } from "../core/index.ts";
+import { formatBytes, formatCount, formatSpan, nameForPeople, plural } from "./format/index.ts";
+import { formatMoment } from "./instants/index.ts";
+import type { Invocation } from "./invocation.ts";
+
+const DRY: Readonly<Record<string, string>> = {
+  added: "would add",
+  changed: "would change",
+  touched: "would touch",
+  copied: "would copy",
+  deleted: "would delete",
+};
+const WHAT_WIDTH = 12;
+
+/** Prints a sync's items; the worst exit code of all mirrors. */
+export async function reportSync(
+  invocation: Invocation,
+  items: AsyncIterable<MirrorSyncItem>,
+  { isDry, isPrefixed }: { readonly isDry: boolean; readonly isPrefixed: boolean },
+): Promise<number> {
+  const { report } = invocation;
+  const counts = new Map<string, number>();
+  let exitCode: number = EXIT.ok;
+  const named = (name: string, text: string): string => (isPrefixed ? `${name}: ${text}` : text);
+  for await (const item of items) {
+    await report.json(item);
+    switch (item.type) {
+      case "mirror-phase":
+        await report.progress.show({ phase: `${item.name}: ${item.phase}`, doneBytes: 0, allBytes: 0, doneCount: counts.get(item.name) ?? 0, allCount: 0 });
+        break;
+      case "mirror-message":
+        for (const line of item.text.trimEnd().split("\n")) await report.say(named(item.name, line));
+        break;
+      case "mirror-item": {
+        counts.set(item.name, (counts.get(item.name) ?? 0) + 1);
+        const what = (isDry ? DRY[item.what] : undefined) ?? item.what;
+        const text = `${what.padEnd(WHAT_WIDTH)}  ${nameForPeople(item.path)}${item.why === "" ? "" : `  (${item.why})`}`;
+        await (item.what === "failed" ? report.incompleteBecause(named(item.name, text)) : report.line(named(item.name, text)));
+        break;
+      }
+      case "mirror-untold":
+        await report.say(named(item.name, `… and ${plural(item.count, "more name")}: they came faster than they could be shown`));
+        break;
+      case "mirror-synced":
+        await report.line(`${item.name}: ${syncedText(item, isDry)}`);
+        await reportDoubts(invocation, item);
+        break;
+      case "mirror-failed":
+        await report.warn(`${item.name}: ${item.message} [${item.code}]`);
+        exitCode = Math.max(exitCode, codeOf(item.code));
+    }
+  }
+  await report.progress.clear();
+  return exitCode;
+}
+
+function codeOf(code: string): number {
+  return Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode].exitCode : EXIT.bug;
+}
+
+function syncedText(item: MirrorSynced, isDry: boolean): string {
+  if (item.isUnchanged) return "the probed file has not changed; nothing else was looked at";
+  const parts = [`${plural(item.entryCount, "entry", "entries")}, ${formatBytes(item.totalBytes)} upstream`];
+  const done = [
+    [item.arrivedCount, "new or changed"],
+    [item.touchedCount, "touched"],
+    [item.withdrawnCount, "deleted"],
+    [item.queuedCount, "to be deleted later"],
+    [item.skippedCount, "left out"],
+    [item.leftOverCount, "left for the next sync"],
+  ] as const;
+  parts.push(done.flatMap(([count, words]) => (count === 0 ? [] : [`${formatCount(count)} ${words}`])).join(", ") || "nothing to do");
+  if (!isDry && item.reusedBytes > 0) parts.push(`${formatBytes(item.reusedBytes)} of content reused`);
+  parts.push(`${formatBytes(item.receivedBytes)} received, ${formatBytes(item.sentBytes)} sent`);
+  return parts.join("; ");
+}
+
+async function reportDoubts({ report }: Invocation, item: MirrorSynced): Promise<void> {
+  const by = item.heldBy === "" ? "" : ` (${nameForPeople(item.heldBy)})`;
+  if (item.heldBecause !== "") await report.incompleteBecause(`${item.name}: nothing was deleted: ${item.heldBecause}${by}`);
+  if (item.failedCount > 0) await report.incompleteBecause(`${item.name}: ${plural(item.failedCount, "name")} failed; the next sync tries again`);
+  if (item.leftOverCount > 0) await report.incompleteBecause(`${item.name}: ${plural(item.leftOverCount, "name")} are left for the next sync`);
+}
+
+export function statusLines(status: MirrorStatus, { context }: Invocation): string[] {
+  const field = (name: string, text: string): string => `  ${`${name}:`.padEnd(14)}${text}`;
+  const moment = (us: number | undefined): string =>
+    us === undefined ? "never" : `${formatMoment(us, context.zone)}, ${formatSpan(Math.max(0, context.clock.now() - us))} ago`;
+  const every = status.settings.everyMs ?? 0;
+  const next = status.nextRunUs === undefined ? (every > 0 ? "when a host runs" : "when it is asked for") : formatMoment(status.nextRunUs, context.zone);
+  const lines = [
+    status.name,
+    field("upstream", status.source),
+    field("target", status.target),
+    field("state", status.phase === "" ? status.state : `${status.state}: ${status.phase}`),
+    field("started", moment(status.lastStartedUs)),
+    field("updated", moment(status.lastUpdatedUs)),
+    field("ended", moment(status.lastEndedUs)),
+    field("next run", next),
+    field("size", `${plural(status.entryCount, "entry", "entries")}, ${formatBytes(status.sizeBytes)}`),
+  ];
+  if (status.queuedCount > 0) lines.push(field("to be deleted", plural(status.queuedCount, "name")));
+  if (status.heldBecause !== "") {
+    const by = status.heldBy === "" ? "" : ` (${nameForPeople(status.heldBy)})`;
+    lines.push(field("deletes held", `since ${moment(status.heldSinceUs)}: ${status.heldBecause}${by}`));
+  }
+  if (status.failure !== "") lines.push(field("failed", status.failure));
+  for (const alarm of status.alarms) if (alarm !== status.failure) lines.push(field("alarm", alarm));
+  return lines;
+}
+
+const LETTERS: Readonly<Record<NodeKind, string>> = { file: "-", directory: "d", symlink: "l", fifo: "p", socket: "s", character: "c", block: "b" };
+const SIZE_WIDTH = 14;
+
+/** `-rw-r--r--          1,234 2026/05/01 17:00:00 name -> target`, as `rsync --list-only` prints it. */
+export function listedLine(item: ListedItem & { readonly type: "listed" }, zone: string): string {
+  const target = item.kind === "symlink" ? ` -> ${nameForPeople(item.linkTarget)}` : "";
+  return `${permissions(item)} ${formatCount(item.sizeBytes).padStart(SIZE_WIDTH)} ${localTime(item.mtimeSeconds, zone)} ${nameForPeople(item.path)}${target}`;
+}
+
+function permissions({ kind, mode }: { readonly kind: NodeKind; readonly mode: number }): string {
+  const bits = Array.from("rwxrwxrwx", (letter, i) => ((mode >> (8 - i)) & 1 ? letter : "-"));
+  const special = (bit: number, place: number, letter: string): void => {
+    if ((mode & bit) !== 0) bits[place] = bits[place] === "x" ? letter : letter.toUpperCase();
+  };
+  special(0o4000, 2, "s");
+  special(0o2000, 5, "s");
+  special(0o1000, 8, "t");
+  return LETTERS[kind] + bits.join("");
+}
+
+function localTime(seconds: number, zone: string): string {
+  const options = { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
+  const parts = new Map(
+    new Intl.DateTimeFormat("en-GB", { ...options, hourCycle: "h23" }).formatToParts(seconds * 1000).map(({ type, value }) => [type, value]),
+  );
+  const part = (type: Intl.DateTimeFormatPartTypes): string => parts.get(type) ?? "";
+  return `${part("year")}/${part("month")}/${part("day")} ${part("hour")}:${part("minute")}:${part("second")}`;
+}

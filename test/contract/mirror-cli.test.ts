@@ -1,0 +1,290 @@
+/** rainbow mirror as a user calls it: a real rsync daemon, a directory or a real S3 server, in the foreground and by a running host. */
+// Time limit: 900 s
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { openOs } from "../../src/app/os/index.ts";
+import { makeAssortedTree } from "../support/assorted-tree.ts";
+import { end, start } from "../support/cli.ts";
+import { bytePath } from "../support/compare-trees.ts";
+import { MirrorHousehold } from "../support/mirror-household.ts";
+import type { Json } from "../support/mirror-household.ts";
+import { plainDifferences } from "../support/mirror-rig.ts";
+import { startS3Server } from "../support/s3-server.ts";
+import { hasCommand, skipped } from "../support/skip.ts";
+
+const test = suite("mirror command");
+const os = openOs();
+
+function housed(name: string, body: (house: MirrorHousehold) => Promise<void>, settings: Readonly<Record<string, string>> = {}): void {
+  test(name, async () => {
+    if (!hasCommand("rsync")) return skipped(`mirror command: ${name}`, "rsync is not installed");
+    const house = await MirrorHousehold.open(settings);
+    try {
+      await body(house);
+    } finally {
+      await house.close();
+    }
+  });
+}
+
+const ofType = (items: readonly Json[], type: string): Json[] => items.filter((item) => item["type"] === type);
+
+housed("a mirror is defined, synced, asked about, cared for and given up", async (house) => {
+  house.write({ "dists/Release": "release 1", "pool/a.deb": "package a" });
+  const [defined] = await house.json(["mirror", "add", house.url, "target", "--name", "debian", "--exclude", "*.iso", "--every", "6h"]);
+  assert.equal([defined!["name"], defined!["source"], defined!["target"]], ["debian", house.url, house.target]);
+  assert.equal(defined!["settings"], { everyMs: 21_600_000, filters: ["- *.iso"] });
+  house.write({ "big.iso": "left out" });
+
+  const dry = await house.json(["mirror", "sync", "debian", "--dry-run"]);
+  assert.equal(new Set(ofType(dry, "mirror-item").map((item) => item["path"])), new Set([".", "dists", "dists/Release", "pool", "pool/a.deb"]));
+  assert.equal(readdirSync(house.target), []);
+
+  const [synced] = ofType(await house.json(["mirror", "sync"]), "mirror-synced");
+  assert.equal([synced!["name"], synced!["arrivedCount"], synced!["heldBecause"]], ["debian", 5, ""]);
+  assert.is(readFileSync(join(house.target, "pool/a.deb"), "utf8"), "package a");
+  assert.equal(readdirSync(house.target).sort(), ["dists", "pool"]);
+  assert.is(await house.ok(["cat", "mirror:debian/dists/Release"]), "release 1");
+
+  const [status] = await house.json(["mirror", "status", "debian"]);
+  assert.equal([status!["state"], status!["entryCount"], status!["sizeBytes"], status!["failure"]], ["waiting", 5, 18, ""]);
+  assert.ok((status!["lastStarted"] as string) <= (status!["lastUpdated"] as string));
+  const log = await house.json(["mirror", "log", "debian"]);
+  assert.equal(
+    log.map((item) => item["event"]),
+    ["SyncFinished", "SyncStarted", "MirrorDefined"],
+  );
+  assert.not.match(JSON.stringify(log), /[0-9a-f]{64}/, "no key is shown");
+
+  assert.match(await house.ok(["mirror", "check", "debian", "--read-data"]), /as upstream has it/);
+  writeFileSync(join(house.target, "pool/a.deb"), "damaged!!");
+  assert.match(await house.ok(["mirror", "check", "debian", "--read-data", "--mend"], 30), /damaged +pool\/a\.deb/);
+  assert.is(ofType(await house.json(["mirror", "sync"]), "mirror-synced")[0]!["arrivedCount"], 1);
+  assert.is(readFileSync(join(house.target, "pool/a.deb"), "utf8"), "package a");
+
+  await house.ok(["mirror", "forget", "debian", "dists/Release"]);
+  assert.is(ofType(await house.json(["mirror", "sync"]), "mirror-synced")[0]!["arrivedCount"], 1);
+  await house.ok(["mirror", "forget", "debian", "nothing"], 1);
+  assert.match(await house.ok(["mirror", "recover", "debian"]), /same 4/);
+
+  await house.ok(["mirror", "set", "debian", "--every", "never", "--delete-grace", "2h"]);
+  assert.equal((await house.json(["mirror", "list"]))[0]!["settings"], { everyMs: 0, filters: ["- *.iso"], deleteGraceMs: 7_200_000 });
+  await house.ok(["mirror", "remove", "debian"]);
+  assert.equal(await house.json(["mirror", "list"]), []);
+  assert.ok(existsSync(join(house.target, "pool/a.deb")), "what it stored stays");
+});
+
+housed("changes and deletions follow; a list in doubt deletes nothing, and says why", async (house) => {
+  house.write({ "a/1": "one", "a/2": "two", "b/3": "three" });
+  await house.ok(["mirror", "add", house.url, house.target]);
+  await house.ok(["mirror", "sync", "tree", "-q"]);
+  rmSync(join(house.upstream, "a/1"));
+  house.write({ "a/2": "two again" });
+  const changed = ofType(await house.json(["mirror", "sync", "tree", "-v"]), "mirror-item");
+  assert.equal(new Set(changed.map((item) => `${String(item["what"])} ${String(item["path"])}`)), new Set(["changed a/2", "deleted a/1", "touched a"]));
+  assert.is(existsSync(join(house.target, "a/1")), false);
+  assert.is(await house.ok(["cat", "mirror:tree/a/2"]), "two again");
+  assert.match(await house.ok(["deleted", "mirror:tree"]), /a\/1/);
+
+  for (const name of ["a", "b"]) rmSync(join(house.upstream, name), { recursive: true });
+  house.write({ c: "new" });
+  const held = await house.run("mirror", "sync", "tree", "--max-delete", "1");
+  assert.is(held.exitCode, 3, held.stderr);
+  assert.match(held.stderr, /nothing was deleted/);
+  assert.ok(existsSync(join(house.target, "a/2")));
+  const [status] = await house.json(["mirror", "status"], 3);
+  assert.ok(status!["heldBecause"] !== "" && status!["heldSince"] !== undefined);
+  await house.ok(["mirror", "sync", "tree", "--max-delete", "100"]);
+  assert.equal(readdirSync(house.target), ["c"]);
+  await house.ok(["mirror", "sync", "tree", "--no-delete"]);
+});
+
+housed("list-only prints what rsync --list-only prints", async (house) => {
+  makeAssortedTree(os, bytePath(house.upstream));
+  const env = { ...process.env, TZ: "Asia/Shanghai", LC_ALL: "C.UTF-8" };
+  const reference = (...words: string[]): string[] => {
+    const run = spawnSync("rsync", ["--list-only", "--links", ...words], { encoding: "latin1", env, maxBuffer: 1 << 28 });
+    return run.stdout.split("\n").filter((line) => /^\S{10} /.test(line) && isPlain(line));
+  };
+  // Names that a terminal cannot show are escaped in ways of their own, and a directory's size is the filesystem's affair.
+  const isPlain = (line: string): boolean => !/[^\x20-\x7e]|\\/.test(line);
+  const plain = (lines: readonly string[]): string[] =>
+    lines
+      .filter(isPlain)
+      .map((line) => line.replace(/^(d\S+) +[\d,]+ /, "$1 "))
+      .sort();
+  const own = async (...words: string[]): Promise<string[]> =>
+    (await house.ok(["mirror", "list-only", ...words])).split("\n").filter((line) => line !== "" && !line.includes("'"));
+  const quoteless = (lines: readonly string[]): string[] => lines.filter((line) => !line.includes("'"));
+  assert.equal(plain(await own(`${house.url}/`)), quoteless(plain(reference(`${house.url}/`))));
+  assert.equal(plain(await own("-r", house.url)), quoteless(plain(reference("-r", "-HD", house.url))));
+  assert.equal(plain(await own("-r", "--exclude", "folder", house.url)), quoteless(plain(reference("-r", "-HD", "--exclude", "folder", house.url))));
+  assert.ok(plain(await own("-r", house.url)).length > 20);
+  assert.equal(await own(house.daemon.url), ["tree           \ta tree"]);
+  await house.ok(["mirror", "add", house.url, house.target]);
+  assert.equal(await own("-r", "tree"), await own("-r", house.url));
+  await house.ok(["mirror", "list-only", `${house.url}/nothing`], 23);
+  await house.ok(["mirror", "list-only", `${house.daemon.url}/nothing`], 23);
+});
+
+housed("a tree of all kinds is what rsync makes of it", async (house) => {
+  makeAssortedTree(os, bytePath(house.upstream));
+  await house.ok(["mirror", "add", house.url, house.target]);
+  await house.ok(["mirror", "sync", "-q"]);
+  const reference = join(house.home.base, "reference");
+  spawnSync("rsync", ["-rlpt", "--modify-window=-1", `${house.url}/`, `${reference}/`]);
+  assert.equal(plainDifferences(os, bytePath(reference), bytePath(house.target)), []);
+});
+
+housed(
+  "a password comes from a file or the environment, never from words, and is kept nowhere",
+  async (house) => {
+    house.write({ f: "secret content" });
+    const url = house.url.replace("rsync://", "rsync://user@");
+    const withPassword = await house.run("mirror", "add", house.url.replace("rsync://", "rsync://user:hunter2@"), house.target);
+    assert.is(withPassword.exitCode, 2);
+    assert.match(withPassword.stderr, /--password-file/);
+    assert.not.match(withPassword.stderr, /hunter2/);
+    const file = join(house.home.base, "password");
+    writeFileSync(file, "hunter2\nmore\n", { mode: 0o600 });
+    await house.ok(["mirror", "add", url, house.target, "--name", "m"]);
+    const without = await house.run("mirror", "sync", "m");
+    assert.is(without.exitCode, 23);
+    assert.match(without.stderr, /RSYNC_AUTHENTICATION/);
+    house.env = { RSYNC_PASSWORD: "wrong" };
+    await house.ok(["mirror", "sync", "m"], 23);
+    house.env = { RSYNC_PASSWORD: "hunter2" };
+    await house.ok(["mirror", "sync", "m"]);
+    assert.match(await house.ok(["mirror", "list-only", url]), /f\n/);
+    house.env = {};
+    await house.ok(["mirror", "sync", "m", "--password-file", "password"]);
+    await house.ok(["mirror", "set", "m", "--password-file", file]);
+    await house.ok(["mirror", "sync", "m"]);
+    chmodSync(file, 0o604);
+    const open = await house.run("mirror", "sync", "m");
+    assert.is(open.exitCode, 2);
+    assert.match(open.stderr, /can be read by everybody/);
+    assert.not.match(JSON.stringify(await house.json(["mirror", "log", "m"])), /hunter2/);
+    assert.is(spawnSync("grep", ["-rlq", "hunter2", house.home.data]).status, 1, "no file of the data directory has it");
+  },
+  { "auth users": "user", "secrets file": secretsFile() },
+);
+
+function secretsFile(): string {
+  const path = join(process.env["TMPDIR"] ?? "/tmp", `secrets-${process.pid}`);
+  writeFileSync(path, "user:hunter2\n", { mode: 0o600 });
+  process.on("exit", () => rmSync(path, { force: true }));
+  return path;
+}
+
+housed("a running host syncs by schedule, when it is triggered, and for whoever waits", async (house) => {
+  house.write({ f: "one" });
+  await house.ok(["mirror", "add", house.url, house.target, "--every", "1h"]);
+  const up = start(["up", "--json"], { cwd: house.home.base, env: house.home.env });
+  const ended = end(up);
+  process.once("exit", () => up.kill("SIGKILL"));
+  const until = async (isReached: (status: Json) => boolean): Promise<Json> => {
+    for (;;) {
+      const answer = await house.run("mirror", "status", "tree", "--json");
+      const status = answer.stdout.length === 0 ? {} : (JSON.parse(answer.stdout.toString().split("\n")[0]!) as Json);
+      if (isReached(status)) return status;
+      await delay(50);
+    }
+  };
+  const first = await until((status) => status["nextRun"] !== undefined && status["lastUpdated"] !== undefined);
+  assert.is(readFileSync(join(house.target, "f"), "utf8"), "one");
+  assert.ok(Date.parse(first["nextRun"] as string) - Date.parse(first["lastStarted"] as string) >= 3_590_000);
+  house.write({ f: "two!" });
+  await house.ok(["mirror", "trigger", "tree"]);
+  await until((status) => (status["lastUpdated"] as string) > (first["lastUpdated"] as string));
+  assert.is(readFileSync(join(house.target, "f"), "utf8"), "two!");
+  house.write({ f: "three" });
+  const synced = ofType(await house.json(["mirror", "sync", "tree", "-v"]), "mirror-item");
+  assert.equal(
+    synced.map((item) => item["path"]),
+    ["f"],
+  );
+  assert.equal(ofType(await house.json(["mirror", "sync", "--checksum"]), "mirror-synced")[0]!["arrivedCount"], 0);
+  await house.ok(["mirror", "check", "tree", "--read-data"]);
+  await house.daemon.stop();
+  assert.match((await house.run("mirror", "sync", "tree")).stderr, /RSYNC_UNREACHABLE/);
+  await until((status) => status["state"] === "backing-off");
+  const status = await house.run("status", "--json");
+  assert.match(status.stdout.toString(), /"state":"degraded".*mirror tree: /);
+  up.kill("SIGINT");
+  const { exitCode, stderr } = await ended;
+  assert.is(exitCode, 0, stderr);
+});
+
+housed("words that are off end with 2, and name what is wrong", async (house) => {
+  await house.ok(["mirror", "add", house.url, house.target]);
+  const calls: [readonly string[], RegExp][] = [
+    [["mirror", "frobnicate"], /list-only/],
+    [["mirror", "add", house.url], /mirror add SOURCE TARGET/],
+    [["mirror", "add", "http://x/y", "t2"], /rsync:\/\//],
+    [["mirror", "add", house.daemon.url, "t2"], /names no module/],
+    [["mirror", "add", `${house.url}/../x`, "t2"], /leads upwards/],
+    [["mirror", "add", house.url, "s3://Bad_Bucket"], /bucket's name/],
+    [["mirror", "add", house.url, house.target, "--name", "other"], /inside of each other/],
+    [["mirror", "add", house.url, join(house.target, "sub"), "--name", "other"], /inside of each other/],
+    [["mirror", "add", house.url, "t2"], /exists already/],
+    [["mirror", "add", house.url, "t2", "--name", "a/b"], /cannot name a mirror/],
+    [["mirror", "add", house.url, "none/deeper", "--name", "other"], /cannot be made/],
+    [["mirror", "set", "tree"], /options to be changed/],
+    [["mirror", "set", "tree", "--every", "often"], /span of time/],
+    [["mirror", "set", "tree", "--filter", "nonsense"], /filter rule/],
+    [["mirror", "set", "tree", "--filter", ". file"], /reads a file/],
+    [["mirror", "set", "tree", "--profile", "gentoo"], /debian/],
+    [["mirror", "set", "tree", "--bwlimit", "fast"], /rate/],
+    [["mirror", "set", "tree", "--protocol", "12"], /protocolMax/],
+    [["mirror", "set", "tree", "-4", "-6"], /exclude each other/],
+    [["mirror", "sync", "--inplace"], /unknown option/],
+    [["mirror", "log"], /mirror log NAME/],
+  ];
+  for (const [words, pattern] of calls) {
+    const { exitCode, stderr } = await house.run(...words);
+    assert.is(exitCode, 2, `${words.join(" ")}: ${stderr}`);
+    assert.match(stderr, pattern);
+  }
+  assert.match((await house.run("mirror", "sync", "nothing")).stderr, /there is no mirror 'nothing': there are tree/);
+  await house.ok(["mirror", "trigger", "tree"], 11);
+});
+
+const s3 = await startS3Server();
+test("a mirror in a bucket: synced, read back at every instant, checked, and its list made anew", async () => {
+  if (typeof s3 === "string") return skipped("mirror command: a bucket", s3);
+  const house = await MirrorHousehold.open();
+  house.env = s3.environment;
+  house.write({ "dists/Release": "one", "pool/über 1%3a.deb": "package" });
+  os.symlink("dists/Release" as never, bytePath(join(house.upstream, "latest")));
+  const [defined] = await house.json(["mirror", "add", house.url, "s3://", "--versioning", "--profile", "debian"]);
+  assert.match(defined!["target"] as string, /^s3:\/\/tree$/);
+  const [first] = ofType(await house.json(["mirror", "sync"]), "mirror-synced");
+  assert.is(first!["arrivedCount"], 6);
+  const [{ revision }] = (await house.json(["mirror", "log", "tree", "--number", "1"])) as [{ revision: number }];
+  house.write({ "dists/Release": "two, longer" });
+  await house.ok(["mirror", "sync", "-q"]);
+  assert.is(await house.ok(["cat", "mirror:tree/dists/Release"]), "two, longer");
+  assert.is(await house.ok(["cat", `mirror:tree/dists/Release@r${revision}`]), "one");
+  const restored = join(house.home.base, "restored");
+  await house.ok(["restore", "mirror:tree", "--at", `r${revision}`, "--to", restored]);
+  assert.is(readFileSync(join(restored, "pool/über 1%3a.deb"), "utf8"), "package");
+  assert.is(ofType(await house.json(["mirror", "sync"]), "mirror-synced")[0]!["arrivedCount"], 0);
+  assert.match(await house.ok(["mirror", "check", "tree", "--read-data"]), /as upstream has it/);
+  assert.match(await house.ok(["mirror", "recover", "tree"]), /adopted 0, corrected 0, withdrawn 0/);
+  await house.ok(["mirror", "remove", "tree"]);
+  await house.ok(["mirror", "add", house.url, "s3://tree"]);
+  assert.match(await house.ok(["mirror", "recover", "tree"]), /adopted 5/);
+  const [again] = ofType(await house.json(["mirror", "sync", "-v"]), "mirror-synced");
+  assert.is(again!["fetchedBytes"], 0);
+  house.env = { ...s3.environment, AWS_SECRET_ACCESS_KEY: "wrong" };
+  assert.match((await house.run("mirror", "sync")).stderr, /OBJECTS_REFUSED/);
+  await house.close();
+  await s3.stop();
+});
+
+test.run();
