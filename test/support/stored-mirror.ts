@@ -4,8 +4,10 @@ import { systemClock, systemRandom } from "../../src/app/platform.ts";
 import { openDisk, openOs } from "../../src/app/os/index.ts";
 import { openMirror } from "../../src/actors/mirror-files/index.ts";
 import type { MirrorDefinition, OpenedMirror } from "../../src/actors/mirror-files/index.ts";
+import { RainbowError } from "../../src/core/index.ts";
 import type { Clock } from "../../src/core/index.ts";
 import { openDig } from "../../src/dig/index.ts";
+import type { ControlFile } from "../../src/dig/index.ts";
 import { openLmdbControl } from "../../src/dig/lmdb/index.ts";
 import { MemoryEventStore } from "../../src/events/index.ts";
 import type { EventStore } from "../../src/events/index.ts";
@@ -19,6 +21,8 @@ export class StoredMirror {
   readonly directory: string;
   readonly clock: Clock;
   opened!: OpenedMirror;
+  /** Nothing more is remembered beside the events. */
+  isMemoryFull = false;
   /** What stopped the appender, if anything did. */
   failure: unknown;
 
@@ -50,20 +54,29 @@ export class StoredMirror {
       ...(definition === undefined ? {} : { definition }),
       version: "test",
       store: this.store,
-      openDig: (hashKey, isNew) =>
+      openDig: (hashKey) =>
         openDig({
           disk: openDisk(openOs()),
           directory: this.directory,
           hashKey,
           control: openLmdbControl,
-          ...(isNew ? { create: { uuid: "00000000-0000-4000-8000-00000000000b", quotaBytes: 2 ** 32 } } : {}),
+          create: { uuid: "00000000-0000-4000-8000-00000000000b", quotaBytes: 2 ** 32 },
         }),
-      openMemory: () => openLmdbControl({ path: join(this.directory, "memory.lmdb"), create: true, readOnly: false }),
+      openMemory: async () => this.breakable(await openLmdbControl({ path: join(this.directory, "memory.lmdb"), create: true, readOnly: false })),
       clock: this.clock,
       random: systemRandom(),
       onReplay: () => undefined,
       onFailed: (cause) => (this.failure = cause),
     });
+  }
+
+  private breakable(memory: ControlFile): ControlFile {
+    const commit = memory.commit.bind(memory);
+    memory.commit = async (writes) => {
+      if (this.isMemoryFull) throw new RainbowError("DISK_FULL", "no space is left for what the mirror remembers");
+      await commit(writes);
+    };
+    return memory;
   }
 
   async reopen(): Promise<void> {

@@ -78,7 +78,7 @@ export async function openMachine(options: OpenMachineOptions): Promise<OpenedMa
       rebasing: new Turns(),
       enrolled: identity,
       ingest: () => (ingest ??= openIngest(options, opened, chain)),
-      idle: async () => (await ingest)?.idle(),
+      idle: async () => (await ingest?.catch(() => undefined))?.idle(), // One that could not be opened has decided nothing.
     };
     if (!options.quiet) await opened.ingest();
     return opened;

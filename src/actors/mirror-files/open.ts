@@ -30,7 +30,7 @@ export interface OpenedMirror {
   readonly definition: () => MirrorDefinition;
   /** Durable when it resolves. */
   readonly redefine: (definition: MirrorDefinition) => Promise<void>;
-  /** The recorder of this opening, which shuts out those of before. */
+  /** The recorder of this opening, which shuts out those of before. After `onFailed` the mirror is to be opened anew. */
   readonly files: () => Promise<MirrorFiles>;
   readonly close: () => Promise<void>;
 }
@@ -53,7 +53,7 @@ export async function openMirror(options: OpenMirrorOptions): Promise<OpenedMirr
   return openedMirror(options, machine, memory);
 }
 
-function openedMirror({ clock }: OpenMirrorOptions, machine: OpenedMachine, memory: MirrorMemory): OpenedMirror {
+function openedMirror({ clock, onFailed }: OpenMirrorOptions, machine: OpenedMachine, memory: MirrorMemory): OpenedMirror {
   let recorder: Promise<Recorder> | undefined;
   const openRecorder = async (): Promise<Recorder> => {
     const link = await machine.ingest();
@@ -62,7 +62,7 @@ function openedMirror({ clock }: OpenMirrorOptions, machine: OpenedMachine, memo
     const head = await link.settled();
     projection.follow(head);
     await projection.projected(head);
-    return new Recorder({ link, session, projection, memory, clock });
+    return new Recorder({ link, session, projection, memory, clock, onFailed });
   };
   return {
     machine,
@@ -74,7 +74,15 @@ function openedMirror({ clock }: OpenMirrorOptions, machine: OpenedMachine, memo
       machine.projection.follow(revision);
       await machine.projection.projected(revision);
     },
-    files: () => (recorder ??= openRecorder()),
+    files: async () => {
+      recorder ??= openRecorder();
+      try {
+        return await recorder;
+      } catch (cause) {
+        onFailed(cause);
+        throw cause;
+      }
+    },
     close: async () => {
       await (await recorder?.catch(() => undefined))?.idle();
       try {

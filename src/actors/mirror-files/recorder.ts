@@ -21,6 +21,8 @@ export interface RecorderOptions {
   readonly projection: DigTreeProjection;
   readonly memory: MirrorMemory;
   readonly clock: Clock;
+  /** Called once, when nothing more is taken. */
+  readonly onFailed: (cause: unknown) => void;
 }
 
 export class Recorder implements MirrorFiles {
@@ -84,11 +86,11 @@ export class Recorder implements MirrorFiles {
     const decided = this.decider.decide(facts);
     const mark = this.lateAttributes.takeMark();
     const stored = this.handOver(decided, mark);
-    this.underWay = Promise.allSettled([this.underWay, stored]);
+    this.underWay = Promise.allSettled([this.underWay, stored]).then(() => undefined); // Each would hold the results of all before it.
     const revision = await stored;
     decided.names.revision = revision;
     this.durable = Math.max(this.durable, revision) as Revision;
-    await this.lateAttributes.clear(decided, mark);
+    await this.orFail(this.lateAttributes.clear(decided, mark));
     return revision;
   }
 
@@ -107,14 +109,7 @@ export class Recorder implements MirrorFiles {
       () => undefined,
       () => undefined,
     );
-    try {
-      return await (
-        await handed
-      ).stored;
-    } catch (cause) {
-      this.failure ??= { cause };
-      throw cause;
-    }
+    return await this.orFail(handed.then(({ stored }) => stored));
   }
 
   private async send(changes: readonly Change[]): Promise<Revision> {
@@ -135,6 +130,18 @@ export class Recorder implements MirrorFiles {
   private async waitForProjection(): Promise<void> {
     const { projection } = this.options;
     if (this.decider.waitingCount > WAITING_FACTS_MAX) await projection.projected(this.durable);
+  }
+
+  private async orFail<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (cause) {
+      if (this.failure === undefined) {
+        this.failure = { cause };
+        this.options.onFailed(cause);
+      }
+      throw cause;
+    }
   }
 
   private refuseWhenFailed(): void {
