@@ -6,6 +6,7 @@ import { RainbowError } from "../core/index.ts";
 import type { EventStore } from "../events/index.ts";
 import { openKurrentEventStore, parseAddress } from "../events/kurrent/index.ts";
 import { openLmdbEventStore } from "../events/lmdb/index.ts";
+import { openDisk, openOs } from "./os/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { EMBEDDED, refuseOtherHistory, rememberedEvents, rememberEvents } from "./events-choice.ts";
 import { EVENTS_FILE } from "./mend-events.ts";
@@ -52,7 +53,7 @@ async function refuseWhatIsNotOurs(
 /** The store itself, unchecked. `create` makes an embedded one that is missing. */
 export async function openAt(directory: Pick<DataDirectory, "path">, choice: string, create: boolean): Promise<EventStore> {
   if (choice !== EMBEDDED) return openKurrentEventStore({ address: choice });
-  return openLmdbEventStore({ path: join(directory.path, EVENTS_FILE), create });
+  return openLmdbEventStore({ path: join(directory.path, EVENTS_FILE), create, disk: openDisk(openOs()) });
 }
 
 /** For people: without a password. */

@@ -9,7 +9,7 @@ import { byteStringOfText, RainbowError } from "../core/index.ts";
 import type { ByteString, Clock, Disk, Os, Random } from "../core/index.ts";
 import { openDig } from "../dig/index.ts";
 import type { Dig } from "../dig/index.ts";
-import { openLmdbControl } from "../dig/lmdb/index.ts";
+import { lmdbControlOn, openLmdbControl } from "../dig/lmdb/index.ts";
 import type { EventStore } from "../events/index.ts";
 import { openDigests } from "../rsync/index.ts";
 import type { Digests } from "../rsync/index.ts";
@@ -185,7 +185,7 @@ function makeRunner(mirrors: Mirrors, { clock, random, mode }: OpenRainbowOption
 
 function openMachineDig(disk: Disk, directory: string, hashKey: Buffer, newUuid: string | undefined): Promise<Dig> {
   const create = newUuid === undefined ? {} : { create: { uuid: newUuid, quotaBytes: quotaOf(disk, directory) } };
-  return openDig({ disk, directory, hashKey, control: openLmdbControl, zstd: openZstd(), ...create });
+  return openDig({ disk, directory, hashKey, control: lmdbControlOn(disk), zstd: openZstd(), ...create });
 }
 
 function quotaOf(disk: Disk, directory: string): number {

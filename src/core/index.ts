@@ -49,7 +49,7 @@ export { ERRORS, EXIT, isRainbowError, RainbowError } from "./errors.ts";
 export type { ErrorCode, Facts } from "./errors.ts";
 export { decodeStat, encodeListing, encodeStat, listingCount, listingErrno, listingName, listingRecordAt, listingStat } from "./listing.ts";
 export type { ListingEntry } from "./listing.ts";
-export { isFreshMeta, LMDB_PAGE_BYTES, readPlace, scanLmdbPages, scatteredEntries } from "./lmdb-pages/index.ts";
+export { GiveBack, isFreshMeta, LMDB_PAGE_BYTES, oldestReaderOf, readPlace, scanLmdbPages, scatteredEntries } from "./lmdb-pages/index.ts";
 export type { EntryVisitor, PageProblem, PageSource, Place, ScanReport } from "./lmdb-pages/index.ts";
 export { readDigest, readObjectPlace, writeDigest, writeObjectPlace } from "./mirrored.ts";
 export type { ContentDigest, ObjectPlace } from "./mirrored.ts";

@@ -39,6 +39,7 @@ export class Committer {
   private readonly allocation: Allocation;
   private readonly onFreed: (ranges: readonly BlockRange[]) => void;
   private queue: Waiting[] = [];
+  private pauses: (() => void)[] = [];
   private running: Promise<void> | undefined;
   private failure: unknown;
   totals: Totals = { chunkCount: 0, storedBytes: 0, treeBlocks: 0 };
@@ -54,6 +55,14 @@ export class Committer {
     if (this.failure !== undefined) return Promise.reject(this.refusal());
     this.rows.lay(change.writes);
     const done = new Promise<void>((resolve, reject) => this.queue.push({ change, resolve, reject }));
+    this.running ??= this.run();
+    return done;
+  }
+
+  /** Runs `action` while no transaction is under way. */
+  between(action: () => void): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.refusal());
+    const done = new Promise<void>((resolve) => this.pauses.push(() => resolve(action())));
     this.running ??= this.run();
     return done;
   }
@@ -75,8 +84,10 @@ export class Committer {
 
   private async run(): Promise<void> {
     await Promise.resolve(); // What is submitted in the same turn goes along.
-    while (this.queue.length > 0) {
+    while (this.queue.length > 0 || this.pauses.length > 0) {
+      for (const pause of this.pauses.splice(0)) pause();
       const group = this.takeGroup();
+      if (group.length === 0) continue;
       try {
         await this.commit(group.map((waiting) => waiting.change));
         for (const { resolve } of group) resolve();

@@ -22,7 +22,10 @@ export interface ControlFile {
   commit(writes: readonly ControlWrite[]): Promise<void>;
   /** What the file's own structure shows wrong, without regard to what the rows mean. */
   problems(): string[];
+  /** What the file takes on the disk. */
   sizeBytes(): number;
+  /** Gives some space that it does not use back to the disk; true where nothing is left to give. To be called between commits alone. */
+  giveBackStep(): boolean;
   close(): Promise<void>;
 }
 

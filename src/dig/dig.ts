@@ -161,7 +161,7 @@ export interface Freeing {
   readersAt(): Revision[];
   /** Stored bytes of the chunks that would go if the window began at `window` and, before it, only trees at `kept` stayed. Changes nothing. */
   estimate(window: Revision, kept: readonly Revision[]): Promise<number>;
-  /** Moves runs of which little is left, in steps of about `stepMs`; call again until `done`. QUOTA_FULL or DISK_FULL where there is no room to move. */
+  /** Moves runs of which little is left, then gives back what the control file does not use, in steps of about `stepMs`; call again until `done`. QUOTA_FULL or DISK_FULL where there is no room to move. */
   clean(stepMs: number): Promise<{ freedBytes: number; done: boolean }>;
 }
 

@@ -59,6 +59,7 @@ export class WindowFreeing implements Freeing {
   private readonly purging: Purging;
   private progress: Progress | undefined;
   private isWorking = false;
+  private isGivingBack = false;
   /** Ranges that stayed blocked, until all others are done. */
   private readonly tried = new Set<string>();
 
@@ -178,8 +179,17 @@ export class WindowFreeing implements Freeing {
   clean(stepMs: number): Promise<{ freedBytes: number; done: boolean }> {
     return this.store.exclusively(async () => {
       this.store.refuseUnlessWritable();
-      return await this.cleaning.step(stepMs);
+      if (this.isGivingBack) return { freedBytes: 0, done: await this.giveControlBack() };
+      const step = await this.cleaning.step(stepMs);
+      this.isGivingBack = step.done;
+      return { ...step, done: false };
     });
+  }
+
+  /** The control file's own space, once everything else is done. True when it is. */
+  private async giveControlBack(): Promise<boolean> {
+    await this.store.committer.between(() => (this.isGivingBack = !this.store.rows.file.giveBackStep()));
+    return !this.isGivingBack;
   }
 
   private async step(barrier: FreeBarrier, limit: number): Promise<{ freedBytes: number; done: boolean }> {

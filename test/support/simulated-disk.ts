@@ -215,6 +215,7 @@ export class SimulatedControls {
       },
       problems: () => [],
       sizeBytes: () => 0,
+      giveBackStep: () => true,
       close: () => Promise.resolve(),
     };
   }

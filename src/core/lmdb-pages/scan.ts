@@ -86,6 +86,16 @@ export function scanLmdbPages(source: PageSource, layout: TableLayout, visit?: E
   }
 }
 
+/**
+ * Which pages nothing reads any more (1): free in the newest commit and in the one before, whichever of them a power cut leaves, and for
+ * readers of the snapshot `oldestReader` and later ones. Undefined where the free list is not sound, or somebody commits meanwhile.
+ */
+export function freePagesOf(source: PageSource, oldestReader: number): Uint8Array | undefined {
+  const scan = new PageScan(source, "rows", undefined);
+  const free = scan.freePages(oldestReader);
+  return scan.isStill() ? free : undefined;
+}
+
 class PageScan {
   private readonly source: PageSource;
   private readonly layout: TableLayout;
@@ -107,6 +117,18 @@ class PageScan {
     this.meta = this.pickMeta();
     if (this.meta !== undefined) this.scanTrees(this.meta);
     return { problems: this.problems, pageCount: this.pageCount, lastTxnid: this.meta?.txnid ?? 0 };
+  }
+
+  freePages(oldestReader: number): Uint8Array | undefined {
+    const meta = (this.meta = this.pickMeta());
+    if (meta === undefined || !this.prepare(meta)) return undefined;
+    const free = new Uint8Array(this.pageCount);
+    const newest = Math.min(meta.txnid - 1, oldestReader); // Pages that a commit freed are read by the snapshots before it.
+    this.walkTree("(free)", meta.free, compareNumbers, (node, page, number) => {
+      const isUnread = node.key.length === 8 && u64(node.key, 0) <= newest;
+      this.markFree(node, page, number, (each) => (free[each] = isUnread ? 1 : 0));
+    });
+    return this.problems.length === 0 ? free : undefined;
   }
 
   /** Whether nobody committed since the scan began. */
@@ -133,12 +155,20 @@ class PageScan {
     return odd.txnid > even.txnid ? odd : even;
   }
 
-  private scanTrees(meta: Meta): void {
-    if (!Number.isSafeInteger(meta.lastPage) || meta.lastPage < 1 || meta.lastPage > 2 ** 40 || meta.lastPage > this.fileBytes / PAGE_BYTES + 2 ** 20)
-      return this.report(meta.txnid % 2, "its last page is out of range");
+  /** False where the meta page cannot be right. */
+  private prepare(meta: Meta): boolean {
+    if (!Number.isSafeInteger(meta.lastPage) || meta.lastPage < 1 || meta.lastPage > 2 ** 40 || meta.lastPage > this.fileBytes / PAGE_BYTES + 2 ** 20) {
+      this.report(meta.txnid % 2, "its last page is out of range");
+      return false;
+    }
     this.used = new Uint8Array(meta.lastPage + 1);
     this.used[0] = this.used[1] = 1;
     this.pageCount = meta.lastPage + 1;
+    return true;
+  }
+
+  private scanTrees(meta: Meta): void {
+    if (!this.prepare(meta)) return;
     const root = meta.main.root > 1 ? this.page(meta.main.root) : undefined;
     if (root !== undefined && u64(root, 0) === meta.main.root && u64(root, 8) !== meta.txnid)
       this.report(meta.main.root, "it is not of the transaction that the meta page names");
@@ -261,7 +291,7 @@ class PageScan {
   }
 
   /** A node of the free list: a count, then page numbers; a negative number is a length, for the number after it. */
-  private markFree(node: Node, page: Buffer, number: number): void {
+  private markFree(node: Node, page: Buffer, number: number, onFree: (page: number) => void = () => undefined): void {
     if (node.flags !== 0 && node.flags !== NODE_FLAG.big) return this.report(number, "it has a node of an unknown kind");
     const isSound = (node.flags & NODE_FLAG.big) === 0 || this.checkOverflow(node, page, number);
     const list = isSound ? readPlace(this.source, placeOf(node, page, number)) : undefined;
@@ -275,7 +305,10 @@ class PageScan {
       if (isBlock) i++;
       const first = isBlock ? (i <= count ? u64(list, i * 8) : 0) : Number(entry);
       const length = isBlock ? Number(-entry) : 1;
-      for (let k = 0; k < Math.min(length, this.pageCount + 1); k++) if (!this.mark(first + k)) return;
+      for (let k = 0; k < Math.min(length, this.pageCount + 1); k++) {
+        if (!this.mark(first + k)) return;
+        onFree(first + k);
+      }
     }
   }
 

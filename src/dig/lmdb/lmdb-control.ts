@@ -3,19 +3,32 @@ import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, statfs
 import { dirname } from "node:path";
 import { open } from "lmdb";
 import type { RootDatabase } from "lmdb";
-import { RainbowError, scanLmdbPages } from "../../core/index.ts";
-import type { PageProblem, PageSource } from "../../core/index.ts";
+import { GiveBack, oldestReaderOf, RainbowError, scanLmdbPages } from "../../core/index.ts";
+import type { Disk, PageProblem, PageSource } from "../../core/index.ts";
 import type { ControlEntry, ControlFile, ControlWrite, OpenControl } from "../control-file.ts";
 
 /** LMDB says "Input/output error" on a full disk, and a transaction may want more than the last few pages. */
 const FULL_BYTES = 1 << 20;
+const STAT_BLOCK_BYTES = 512; // stat(2) counts in these, whatever the filesystem's blocks are.
 
 /**
  * Opens `path`; mode 0600 comes from the process's umask (077), which LMDB's own 0644 is cut down by. A new file is durable when this
  * resolves: LMDB would leave its first pages to the first commit, and a power cut before it would tear them.
  */
-export const openLmdbControl: OpenControl = (options) => {
-  const { path, create, readOnly } = options;
+export const openLmdbControl: OpenControl = (options) => openControl(options, undefined);
+
+/** The same, with a disk that punches holes: the file gives back what it does not use. `holePagesMin`: shorter runs of free pages stay. */
+export const lmdbControlOn =
+  (disk: Disk, holePagesMin?: number): OpenControl =>
+  (options) =>
+    openControl(options, { disk, steps: new GiveBack(holePagesMin) });
+
+interface Giving {
+  readonly disk: Disk;
+  readonly steps: GiveBack;
+}
+
+function openControl({ path, create, readOnly }: Parameters<OpenControl>[0], giving: Giving | undefined): Promise<ControlFile> {
   const isNew = !existsSync(path);
   if (!create && isNew) return Promise.reject(new RainbowError("NO_STORE", `${path} is missing: run \`rainbow repair\``, { path }));
   const refusal = existsSync(path) ? refusalOf(path, create) : undefined;
@@ -31,8 +44,8 @@ export const openLmdbControl: OpenControl = (options) => {
     maxReaders: 64,
   });
   if (isNew) for (const place of [path, dirname(path)]) syncNow(place);
-  return Promise.resolve(new LmdbControl(path, database));
-};
+  return Promise.resolve(new LmdbControl(path, database, readOnly ? undefined : giving));
+}
 
 function syncNow(path: string): void {
   const fd = openSync(path, "r");
@@ -71,10 +84,12 @@ function refusalOf(path: string, create: boolean): RainbowError | undefined {
 class LmdbControl implements ControlFile {
   private readonly path: string;
   private readonly database: RootDatabase<Buffer, Buffer>;
+  private readonly giving: Giving | undefined;
 
-  constructor(path: string, database: RootDatabase<Buffer, Buffer>) {
+  constructor(path: string, database: RootDatabase<Buffer, Buffer>, giving: Giving | undefined) {
     this.path = path;
     this.database = database;
+    this.giving = giving;
   }
 
   get(key: Buffer): Buffer | undefined {
@@ -116,7 +131,20 @@ class LmdbControl implements ControlFile {
   }
 
   sizeBytes(): number {
-    return statSync(this.path).size;
+    return statSync(this.path).blocks * STAT_BLOCK_BYTES;
+  }
+
+  giveBackStep(): boolean {
+    if (this.giving === undefined) return true;
+    this.database.resetReadTxn();
+    const oldestReader = oldestReaderOf(this.database.readerList());
+    if (oldestReader === undefined) return true;
+    const file = this.giving.disk.open(this.path, { create: false });
+    try {
+      return this.giving.steps.step(file, oldestReader);
+    } finally {
+      file.close();
+    }
   }
 
   async close(): Promise<void> {

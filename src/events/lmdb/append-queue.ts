@@ -137,6 +137,24 @@ export class AppendQueue {
     });
   }
 
+  /** Runs `action` while no commit is under way; nothing else of this store runs meanwhile. */
+  between(action: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.enqueue({
+        stream: "",
+        keyCount: 0,
+        byteCount: 0,
+        decide: () => {
+          action();
+          resolve();
+          return "done";
+        },
+        settle: resolve,
+        fail: reject,
+      });
+    });
+  }
+
   /** Resolves when everything called before is settled; then nothing more is taken. */
   async close(): Promise<void> {
     this.isClosed = true;

@@ -7,7 +7,8 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, statf
 import { dirname } from "node:path";
 import { open as openLmdb } from "lmdb";
 import type { Database, RootDatabase } from "lmdb";
-import { isFreshMeta, LMDB_PAGE_BYTES, RainbowError, SECTOR_BYTES } from "../../core/index.ts";
+import { GiveBack, isFreshMeta, LMDB_PAGE_BYTES, oldestReaderOf, RainbowError, SECTOR_BYTES } from "../../core/index.ts";
+import type { Disk } from "../../core/index.ts";
 import { scanFile } from "./pages.ts";
 
 export interface Write {
@@ -30,12 +31,14 @@ const FREE_BYTES_MIN = 4 << 20; // Less is a full disk: a commit needs its pages
 export class LmdbFile {
   readonly path: string;
   private readonly root: RootDatabase<Buffer, Buffer>;
+  private readonly giving: GiveBack;
   private lastProof: Write | undefined;
   private readonly tables: { readonly rows: Table; readonly index: Table; readonly streams: Table };
 
   /** Opens a file that was scanned before, or makes it (mode 0600). Throws IO or STORE_CORRUPT. */
-  constructor(path: string, options: { readonly readOnly: boolean }) {
+  constructor(path: string, options: { readonly readOnly: boolean; readonly holePagesMin?: number | undefined }) {
     this.path = path;
+    this.giving = new GiveBack(options.holePagesMin);
     const isNew = !options.readOnly && makePrivate(path);
     try {
       this.root = openLmdb({ path, noSubdir: true, overlappingSync: false, eventTurnBatching: false, maxDbs: 4, readOnly: options.readOnly, ...TABLE });
@@ -83,6 +86,19 @@ export class LmdbFile {
     }
   }
 
+  /** Gives some space of free pages back to the disk; true where nothing is left to give. Between commits alone. */
+  giveBackStep(disk: Disk): boolean {
+    this.root.resetReadTxn();
+    const oldestReader = oldestReaderOf(this.root.readerList());
+    if (oldestReader === undefined) return true;
+    const file = disk.open(this.path, { create: false });
+    try {
+      return this.giving.step(file, oldestReader);
+    } finally {
+      file.close();
+    }
+  }
+
   /**
    * A last commit that changes nothing goes before the close: LMDB's two meta pages then both have everything, so that a bit which rots
    * in the newer one (and makes it look older) takes nothing away.
@@ -115,7 +131,10 @@ export class LmdbFile {
  * Opens or makes the store's file. A damaged one is found by reading its pages first: LMDB trusts them and would end the process.
  * NO_STORE where it is missing and not to be made, STORE_CORRUPT (facts: path, page) where it is damaged.
  */
-export function openFile(path: string, options: { readonly readOnly: boolean; readonly create: boolean }): LmdbFile {
+export function openFile(
+  path: string,
+  options: { readonly readOnly: boolean; readonly create: boolean; readonly holePagesMin?: number | undefined },
+): LmdbFile {
   if (options.create && !options.readOnly) removeUnfinished(path);
   const isThere = existsSync(path) && statSync(path).size > 0;
   if (!isThere && (!options.create || options.readOnly)) throw new RainbowError("NO_STORE", `there is no event store at ${path}`, { path });

@@ -3,7 +3,7 @@
  * and the end of the store change only when a commit is durable, and bound what every reader sees.
  */
 import { RainbowError } from "../../core/index.ts";
-import type { Position, Revision } from "../../core/index.ts";
+import type { Disk, Position, Revision } from "../../core/index.ts";
 import { checkAppend, checkStreamName, planRead, READ_BYTES_DEFAULT, storeClosed, streamNotFound, truncationOf } from "../append-rules.ts";
 import { eventCorrupt } from "../codec.ts";
 import type { Appended, EventStore, NewEvent, ReadOptions, StoredEvent, StreamInfo, SubscribeOptions, SubscriptionPage } from "../event-store.ts";
@@ -24,6 +24,10 @@ export interface LmdbEventStoreOptions {
   readonly readOnly?: boolean;
   /** Makes the file where it is missing. */
   readonly create?: boolean;
+  /** Punches holes, so that reclaim gives space back to the disk; absent: the file keeps what it ever had, and uses it again. */
+  readonly disk?: Disk;
+  /** Shorter runs of free pages stay; absent: as it is best. */
+  readonly holePagesMin?: number;
 }
 
 const SUBSCRIPTION_ROWS = 64; // Scanned for one page.
@@ -32,9 +36,9 @@ const EMPTY_STORE: StoreRecord = { nextStreamId: 1, nextPosition: 1 as Position 
 
 /** NO_STORE, NEWER_FORMAT, STORE_CORRUPT (facts: path, page), DISK_FULL or IO where it cannot be opened. */
 export async function openLmdbEventStore(options: LmdbEventStoreOptions): Promise<EventStore> {
-  const file = openFile(options.path, { readOnly: options.readOnly === true, create: options.create === true });
+  const file = openFile(options.path, { readOnly: options.readOnly === true, create: options.create === true, holePagesMin: options.holePagesMin });
   try {
-    return new LmdbEventStore(file, await load(file, options.readOnly === true), options.readOnly === true);
+    return new LmdbEventStore(file, await load(file, options.readOnly === true), options);
   } catch (error) {
     await file.close();
     throw error;
@@ -47,12 +51,14 @@ class LmdbEventStore implements EventStore {
   private readonly queue: AppendQueue;
   private readonly news = new Wakeup();
   private readonly isReadOnly: boolean;
+  private readonly disk: Disk | undefined;
   private isClosed = false;
 
-  constructor(file: LmdbFile, durable: Durable, isReadOnly: boolean) {
+  constructor(file: LmdbFile, durable: Durable, { readOnly = false, disk }: LmdbEventStoreOptions) {
     this.file = file;
     this.durable = durable;
-    this.isReadOnly = isReadOnly;
+    this.isReadOnly = readOnly;
+    this.disk = disk;
     this.queue = new AppendQueue({ file, durable, stored: (stream, from, count) => this.stored(stream, from, count), onCommitted: () => this.news.wake() });
   }
 
@@ -116,7 +122,17 @@ class LmdbEventStore implements EventStore {
     for (const stream of this.durable.streams.keys()) {
       for (let freed = 1; freed > 0 && signal?.aborted !== true && !this.isClosed; freedBytes += freed) freed = await this.reclaimStep(stream);
     }
+    await this.giveBack(freedBytes > 0, signal);
     return { freedBytes };
+  }
+
+  /** In small steps, between commits. What the newest commit freed the one before still has: a commit that changes nothing comes first. */
+  private async giveBack(isFreed: boolean, signal: AbortSignal | undefined): Promise<void> {
+    const { disk } = this;
+    const [stream] = this.durable.streams.keys();
+    if (disk !== undefined && isFreed && stream !== undefined) await this.queue.edit(stream, (record) => (record === undefined ? undefined : { record }));
+    for (let isDone = disk === undefined; !isDone && signal?.aborted !== true && !this.isClosed;)
+      await this.queue.between(() => (isDone = disk === undefined || this.file.giveBackStep(disk)));
   }
 
   async close(): Promise<void> {

@@ -8,13 +8,14 @@ import { systemClock } from "../../../src/app/platform.ts";
 import type { Clock, Random } from "../../../src/core/index.ts";
 import { openDig } from "../../../src/dig/index.ts";
 import type { Dig } from "../../../src/dig/index.ts";
-import { openLmdbControl } from "../../../src/dig/lmdb/index.ts";
+import { lmdbControlOn } from "../../../src/dig/lmdb/index.ts";
 import type { EventStore } from "../../../src/events/index.ts";
 import { openLmdbEventStore } from "../../../src/events/lmdb/index.ts";
 import { HASH_KEY } from "./script.ts";
 
 export const MACHINE = "00000000-0000-4000-8000-000000000001";
 export const QUOTA_BYTES: number = 1 << 30;
+const HOLE_PAGES_MIN = 1; // Small stores have no long runs of free pages.
 /** The key is known to all processes of a run, so that each can make the batches. */
 const random: Random = { bytes: (byteCount) => Buffer.alloc(byteCount, HASH_KEY), uuid: () => MACHINE };
 
@@ -29,14 +30,14 @@ export interface Stores {
 export async function openStores(directory: string, create: boolean, clock: Clock = systemClock()): Promise<Stores> {
   const disk = openDisk(openOs());
   mkdirSync(directory, { recursive: true });
-  const store = await openLmdbEventStore({ path: join(directory, "events.lmdb"), create });
+  const store = await openLmdbEventStore({ path: join(directory, "events.lmdb"), create, disk, holePagesMin: HOLE_PAGES_MIN });
   let failure: unknown;
   const openMachineDig = (hashKey: Buffer, isNew: boolean): Promise<Dig> =>
     openDig({
       disk,
       directory: join(directory, "machine"),
       hashKey,
-      control: openLmdbControl,
+      control: lmdbControlOn(disk, HOLE_PAGES_MIN),
       ...(isNew && create ? { create: { uuid: MACHINE, quotaBytes: QUOTA_BYTES } } : {}),
     });
   try {
