@@ -4,11 +4,15 @@ import { createConnection, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { spawnSync } from "node:child_process";
+import { userInfo } from "node:os";
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isRainbowError, OsError, RainbowError } from "../../../src/core/index.ts";
 import type { ByteString } from "../../../src/core/index.ts";
+import { askerAt } from "../../../src/app/asker.ts";
+import type { Asker } from "../../../src/app/asker.ts";
+import { openOs } from "../../../src/app/os/index.ts";
 import { connectTable } from "../../../src/app/socket/client.ts";
 import type { Connected } from "../../../src/app/socket/client.ts";
 import { encodeFrame, encodeHeader, FRAME, FRAME_BYTES_MAX, FrameReader, jsonPayload, STREAM_WINDOW_BYTES } from "../../../src/app/socket/frames.ts";
@@ -345,6 +349,31 @@ test("the socket's place is short, differs by data directory, and is noted there
   assert.is(notedSocket(directory), path);
   takeBack();
   assert.is(notedSocket(directory), undefined);
+});
+
+test("every operation is told who asks, by the kernel's word about the other end of the line", async () => {
+  const path = join(temporaryDirectory("s"), "r.sock");
+  const askers: unknown[] = [];
+  const table: Table = {
+    add: (_request, _signal, asker) => Promise.resolve(askers.push(asker)),
+    count: async function* (_request, _signal, asker) {
+      askers.push(asker);
+      yield* [];
+    },
+  };
+  const abort = new AbortController();
+  const hello = { version: "1", pid: process.pid, dataDirectory: "/d" };
+  const serving = await serve(table, { path, manifest: MANIFEST, hello, signal: abort.signal, askerAt });
+  const client = await connectTable<Sample>(path, MANIFEST);
+  await client?.table.add({ a: 1, b: 2 });
+  for await (const _ of client?.table.count({ to: 0, pad: 0 }) ?? []) assert.unreachable();
+  client?.close();
+  await serving.close();
+  const [first, second] = askers as Asker[];
+  assert.equal(first, second);
+  assert.is(first?.uid, process.getuid!());
+  assert.is(first?.user, userInfo().username);
+  assert.ok(openOs().source === "native" ? first?.pid === process.pid : first?.pid === 0, `${first?.pid}`);
 });
 
 test.run();
