@@ -92,7 +92,7 @@ test("what people ask for is kept with who asked and what came of it", async () 
 test("writes are the machine's own facts: by file through its renames, or all below a folder", async () => {
   const ofFile = (await audit(["docs/report.txt", "--what", "write"])).map(({ detail }) => detail);
   assert.match(ofFile.join("\n"), /^renamed from 'letter.txt'\nwritten 8 bytes.*\ncreated, written 4 bytes$/);
-  const below = await audit(["docs/sub", "--what", "write"]);
+  const below = await audit(["--what", "write", "docs/sub"]);
   assert.ok(below.some(({ paths, detail }) => paths[0] === file("sub/other.txt") && detail === "deleted"));
   assert.ok(below.every(({ paths }) => paths[0]?.startsWith(file("sub"))));
   assert.equal(
@@ -111,6 +111,8 @@ test("filters choose by who, what, when, and how many; what does not exist is re
   assert.ok(later.length + earlier.length >= all.length, "nothing is missing between the two");
   assert.ok(later.length < all.length && earlier.length < all.length);
   assert.match(await home.ok(["audit", "--machine", "elsewhere", "--json"], 1), /"code":"NOT_FOUND"/);
+  const two = new Set((await audit(["--what", "enrol,start", "--what", "restore"])).map(({ kind }) => kind));
+  assert.equal([...two].sort(), ["enrol", "restore", "start"]);
   await home.ok(["audit", "--what", "wishes"], 2);
   await home.ok(["audit", "--head", "00"], 2);
 });

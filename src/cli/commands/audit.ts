@@ -34,7 +34,7 @@ export const command: CommandFile<Options> = {
       .option("--since <instant>", "what happened from then on: 2h, yesterday, a date, a snapshot")
       .option("--until <instant>", "what happened up to then")
       .option("--who <user>", "by this user (name or number) or process")
-      .option("--what <kind...>", "of these kinds alone", collectKinds)
+      .option("--what <kinds>", "of these kinds alone, as restore,policy; may be given more than once", collectKinds)
       .option("--machine <machine>", "of this machine, by label or UUID; with --verify and 'audit head' too, on a server that many share")
       .option("-f, --follow", "go on with what happens")
       .option("-n, --limit <count>", `at most so many (default: the newest ${COUNT_DEFAULT}, with --follow ${FOLLOWED_DEFAULT} of before)`)
