@@ -130,8 +130,8 @@ export interface ObjectStore {
   /** Stores whole objects, in this order or at once; the places are in the order of `objects`. Directories that are missing on the way are made. */
   put(objects: readonly NewObject[]): Promise<ObjectPlace[]>;
   begin(upload: NewUpload): Promise<Upload>;
-  /** Goes on with a suspended (or cut) upload of the same key; undefined where the store no longer has it. */
-  resume(token: string, upload: NewUpload): Promise<Upload | undefined>;
+  /** Goes on with a suspended (or cut) upload of the same key, as far as `bytesMax`: what it has beyond is given up. undefined where the store no longer has it. */
+  resume(token: string, upload: NewUpload, bytesMax?: number): Promise<Upload | undefined>;
   /** Forgets uploads that are neither completed nor in `spared`; returns how many. */
   abortUnfinished(spared: ReadonlySet<string>): Promise<number>;
 

@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   unlinkSync,
   utimesSync,
@@ -18,15 +19,19 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { lastOfProfile } from "../../src/actors/mirror/index.ts";
+import type { Dial } from "../../src/actors/mirror/index.ts";
+import { dialTcp } from "../../src/app/rsync-wire.ts";
 import { RainbowError } from "../../src/core/index.ts";
 import type { ByteString } from "../../src/core/index.ts";
 import { parseRule } from "../../src/rsync/index.ts";
 import { makeAssortedTree } from "../support/assorted-tree.ts";
 import { bytePath } from "../support/compare-trees.ts";
 import type { MemoryMirrorFiles } from "../support/memory-mirror-files.ts";
+import { MemoryObjects } from "../support/memory-objects.ts";
 import { MirrorRig, rigOs } from "../support/mirror-rig.ts";
 import type { RigOptions } from "../support/mirror-rig.ts";
 import { seededRandom } from "../support/random.ts";
+import { cutting } from "../support/recorded-wire.ts";
 import { hasCommand, isRoot, skipped } from "../support/skip.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 
@@ -306,6 +311,50 @@ rigged("a limit for new bytes takes what fits, publishes nothing that names the 
   assert.equal(rig.differences(), []);
 });
 
+for (const kind of ["a tree", "no tree"])
+  rigged(`a large file whose connection broke is gone on with where it broke: ${kind}`, async (rig) => {
+    if (kind === "no tree") rig.use(new MemoryObjects(), rig.files);
+    const content = random.bytes(12 << 20);
+    content.fill(0, 1 << 20, 3 << 20);
+    content.fill(0, 10 << 20, 11 << 20);
+    writeFileSync(join(rig.upstream, "image"), content);
+    writeFileSync(join(rig.upstream, "small"), "small");
+    for (const cutBytes of [5 << 20, 3 << 20]) {
+      rig.dial = cutting(dialTcp, cutBytes);
+      assert.is(await codeOf(rig.sync()), "RSYNC_ENDED");
+    }
+    rig.dial = refusing;
+    assert.is(await codeOf(rig.sync()), "RSYNC_UNREACHABLE");
+    rig.dial = dialTcp;
+    const { counts } = await rig.sync();
+    assert.ok(counts.fetchedBytes < 7 << 20, `${counts.fetchedBytes} bytes were fetched after the breaks`);
+    if (kind === "a tree") assert.equal(rig.differences(), []);
+    else assert.is((rig.store as MemoryObjects).contentOf("image") === content.toString("latin1"), true);
+    assert.is((await rig.sync()).counts.arrivedCount, 0);
+  });
+
+rigged("a file that changed after its connection broke is fetched anew, and so is one that is not to be gone on with", async (rig) => {
+  const file = join(rig.upstream, "image");
+  const content = random.bytes(6 << 20);
+  writeFileSync(file, content);
+  rig.dial = cutting(dialTcp, 3 << 20);
+  assert.is(await codeOf(rig.sync()), "RSYNC_ENDED");
+  const times = statSync(file);
+  content.fill(7, 1_000_000, 1_200_000);
+  writeFileSync(file, content);
+  utimesSync(file, times.atimeMs / 1000, times.mtimeMs / 1000); // Size and time say that it is the same.
+  rig.dial = dialTcp;
+  await rig.sync();
+  assert.ok(readFileSync(join(rig.target, "image")).equals(content));
+  writeFileSync(file, random.bytes(5 << 20));
+  rig.dial = cutting(dialTcp, 3 << 20);
+  assert.is(await codeOf(rig.sync({ partial: false })), "RSYNC_ENDED");
+  rig.dial = dialTcp;
+  const { counts } = await rig.sync({ partial: false });
+  assert.ok(counts.fetchedBytes >= 5 << 20);
+  assert.equal(rig.differences(), []);
+});
+
 rigged("digests decide where they are asked for", async (rig) => {
   const file = join(rig.upstream, "same size and time");
   writeFileSync(file, "one");
@@ -338,6 +387,8 @@ rigged("a slow line takes the time that its limit wants", async (rig) => {
   assert.equal(rig.differences(), []);
   assert.ok(rig.sleptMs >= 250, `${rig.sleptMs} ms`);
 });
+
+const refusing: Dial = () => Promise.reject(new RainbowError("RSYNC_UNREACHABLE", "nobody is there"));
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   try {

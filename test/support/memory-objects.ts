@@ -81,9 +81,11 @@ export class MemoryObjects implements ObjectStore {
     return this.uploadOf(token);
   }
 
-  async resume(token: string): Promise<Upload | undefined> {
+  async resume(token: string, _: NewUpload, bytesMax = Infinity): Promise<Upload | undefined> {
     this.onCall("resume");
-    return this.uploads.has(token) ? this.uploadOf(token) : undefined;
+    const upload = this.uploads.get(token);
+    if (upload !== undefined && upload.bytes.length > bytesMax) upload.bytes = upload.bytes.subarray(0, bytesMax);
+    return upload === undefined ? undefined : this.uploadOf(token);
   }
 
   private uploadOf(token: string): Upload {

@@ -46,6 +46,21 @@ export function replayed(recorded: Recorded, bytesMax = Infinity): Dial {
   };
 }
 
+/** Connections that break after so many bytes of the server. */
+export function cutting(through: Dial, bytesMax: number): Dial {
+  return async (address, timeouts) => {
+    const wire = await through(address, timeouts);
+    let left = bytesMax;
+    const read = async (): Promise<Buffer | undefined> => {
+      const bytes = left <= 0 ? undefined : await wire.read();
+      const said = bytes?.subarray(0, left);
+      left -= said?.length ?? 0;
+      return said;
+    };
+    return { read, write: (sent) => wire.write(sent), close: () => wire.close() };
+  };
+}
+
 export function byteCountOf(recorded: Recorded): number {
   return recorded.flat().reduce((sum, piece) => sum + piece.length, 0);
 }

@@ -8,6 +8,7 @@ import type { ByteString } from "../../core/index.ts";
 import type { NewObject, NewUpload, ObjectMetadata, ObjectName, ObjectPlace, ObjectStore, Upload } from "../../objects/index.ts";
 import type { MirrorFact, MirrorFiles, RememberedSums } from "../../projections/index.ts";
 
+import type { RunningDigest } from "../../rsync/index.ts";
 import type { SmallContents } from "./small-contents.ts";
 
 /** Makes the fact of what is stored now; undefined where there is none to record. */
@@ -17,6 +18,12 @@ export type FactOf = (place: ObjectPlace) => MirrorFact | undefined;
 export interface PlaceHolder {
   readonly key: ByteString;
   place: ObjectPlace | undefined;
+}
+
+/** Content that is to be read once more before its fact is recorded. */
+export interface ContentCheck {
+  readonly start: () => RunningDigest;
+  readonly digest: Buffer;
 }
 
 interface Common {
@@ -31,7 +38,7 @@ interface Common {
 export type Work =
   | (Common & { readonly kind: "put"; readonly object: NewObject })
   | (Common & { readonly kind: "copy"; readonly from: PlaceHolder; readonly metadata: ObjectMetadata })
-  | (Common & { readonly kind: "complete"; readonly upload: Upload; readonly metadata: ObjectMetadata })
+  | (Common & { readonly kind: "complete"; readonly upload: Upload; readonly metadata: ObjectMetadata; readonly check: ContentCheck | undefined })
   /** An upload that was let go when its content was whole. */
   | (Common & { readonly kind: "resume"; readonly token: string; readonly upload: NewUpload; readonly lengthBytes: number })
   | (Common & { readonly kind: "attributes"; readonly metadata: ObjectMetadata })
@@ -184,7 +191,7 @@ export class Depot {
       case "copy":
         return this.copy(work);
       case "complete":
-        return this.note(work, await work.upload.complete(work.metadata), work.upload.writtenBytes);
+        return this.complete(work);
       case "resume":
         return this.resume(work);
       case "attributes":
@@ -207,6 +214,16 @@ export class Depot {
       if (!isRainbowError(error, "OBJECT_CHANGED")) throw error;
       this.lose(key);
     }
+  }
+
+  private async complete({ upload, metadata, check, ...work }: Work & { readonly kind: "complete" }): Promise<void> {
+    const place = await upload.complete(metadata);
+    if (check !== undefined) {
+      const digest = check.start();
+      for await (const piece of this.store.read(work.key, { place })) digest.update(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
+      if (!digest.digest().equals(check.digest)) return this.lose(work.key);
+    }
+    this.note(work, place, upload.writtenBytes);
   }
 
   private async resume(work: Work & { readonly kind: "resume" }): Promise<void> {

@@ -1,10 +1,11 @@
 /** Files on their way: which are asked for, with which basis, what arrives, and when it becomes visible. */
 import { assert } from "../../core/index.ts";
 import type { ByteString, ContentDigest } from "../../core/index.ts";
-import type { ObjectStore, Upload } from "../../objects/index.ts";
+import type { ObjectStore } from "../../objects/index.ts";
 import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
 import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsync/index.ts";
-import type { Depot, PlaceHolder, SumsToRemember, Work } from "./depot.ts";
+import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
+import type { ContentCheck, Depot, PlaceHolder, SumsToRemember, Work } from "./depot.ts";
 import type { DirectoryCare, OpenDirectory } from "./directory-care.ts";
 import { arrivedFact, attributesFact, metadataOf } from "./facts.ts";
 import { Incoming } from "./incoming.ts";
@@ -17,6 +18,7 @@ import { SMALL_BYTES_MAX } from "./small-contents.ts";
 import type { SmallContents } from "./small-contents.ts";
 import type { SyncOptions } from "./options.ts";
 import type { PublicationOrder } from "./publication.ts";
+import { WaitingRoom } from "./waiting-room.ts";
 import type { SyncCounts, SyncWatcher } from "./report.ts";
 
 interface Parts {
@@ -25,6 +27,7 @@ interface Parts {
   readonly list: FileList;
   readonly depot: Depot;
   readonly contents: SmallContents;
+  readonly resumables: Map<ByteString, Resumable>;
   readonly order: PublicationOrder;
   readonly digests: Digests;
   readonly options: SyncOptions;
@@ -37,6 +40,7 @@ interface Expected {
   readonly entry: Entry;
   readonly stored: FileEntry | undefined;
   readonly source: Source | undefined;
+  readonly resumed: Resumable | undefined;
   readonly directory: OpenDirectory;
   readonly rank: number;
   readonly group: LinkGroup<Follower> | undefined;
@@ -48,21 +52,11 @@ interface Follower {
   readonly directory: OpenDirectory;
 }
 
-/** What waits until all of lower ranks is visible. */
-interface Staged {
-  readonly rank: number;
-  readonly work: Work;
-  readonly directory: OpenDirectory;
-}
-
 type FileEnd = Extract<SessionEvent, { readonly type: "fileEnd" }>;
 
 const FULL_STRONG_BYTES = 16;
-const STAGED_BYTES_MAX = 16 << 20; // Contents in memory that wait for their turn; more of them wait in the store, as uploads.
 const FORGET_BYTES_MIN = 128 << 10; // Smaller files have no sums.
 const SOURCE_BYTES_MIN = 16 << 10;
-/** Where a store that is no tree keeps what waits for its turn. */
-export const WAITING_DIRECTORY = ".rainbow-waiting" as ByteString;
 
 export class Fetching {
   private readonly parts: Parts;
@@ -72,10 +66,7 @@ export class Fetching {
   private readonly groups = new LinkGroups<Follower>();
   /** The file that comes in where it is a small one; its content lies in memory. */
   private small: { readonly expected: Expected; readonly bytes: Buffer; fillBytes: number } | undefined;
-  private readonly staged: Staged[] = [];
-  private stagedBytes = 0;
-  /** Keys of objects that wait. */
-  private readonly waitingKeys: ByteString[] = [];
+  private readonly room: WaitingRoom;
   private newBytes = 0;
   private hasAsked = false;
   private agreement: Agreement | undefined;
@@ -84,11 +75,14 @@ export class Fetching {
   firstFailed: ByteString | undefined;
   /** Files were left out by the limit for new bytes. */
   isCut = false;
+  /** Files that another round must fetch whole. */
+  spoiledCount = 0;
 
   constructor(parts: Parts, session: Session, care: DirectoryCare) {
     this.parts = parts;
     this.session = session;
     this.care = care;
+    this.room = new WaitingRoom(parts, care);
   }
 
   begin(agreement: Agreement): void {
@@ -111,15 +105,16 @@ export class Fetching {
       counts.arrivedCount++;
       return watcher.item({ path: entry.path, what: stored === undefined ? "added" : "changed", why: "" });
     }
-    const source = this.sourceFor(entry, stored);
+    const resumed = this.resumedFor(entry);
+    const source = resumed === undefined ? this.sourceFor(entry, stored) : undefined;
     const rank = order.rankOf(entry.path);
     const holder: PlaceHolder = { key: entry.path, place: undefined };
     const led = this.groups.lead(entry, { holder, sizeBytes: 0, digest: undefined, state: "coming", rank, followers: [] });
-    this.expect(index, { entry, stored, source, directory, rank, group: led });
+    this.expect(index, { entry, stored, source, resumed, directory, rank, group: led });
   }
 
   private expect(index: number, expected: Expected): void {
-    const { source, entry, directory } = expected;
+    const { source, resumed, entry, directory } = expected;
     if (!this.hasAsked) {
       this.hasAsked = true;
       this.parts.watcher.phase("fetching");
@@ -129,7 +124,20 @@ export class Fetching {
     this.expected.set(index, expected);
     const strongBytes =
       this.parts.store.features.isTree && source !== undefined ? shortStrongBytes(entry.sizeBytes, source.sums.blockBytes) : FULL_STRONG_BYTES;
-    this.session.request(index, source === undefined ? undefined : basisOf(source.sums, strongBytes));
+    const sums = source?.sums ?? resumed?.sums;
+    this.session.request(index, sums === undefined ? undefined : basisOf(sums, strongBytes));
+  }
+
+  /** The upload of that very file that broke before. */
+  private resumedFor(entry: Entry): Resumable | undefined {
+    const { resumables } = this.parts;
+    const found = resumables.get(entry.path);
+    if (found === undefined) return undefined;
+    const { sizeBytes, mtimeSeconds, mtimeNanos } = found.broken.entry;
+    const isThatFile = sizeBytes === entry.sizeBytes && mtimeSeconds === entry.mtimeSeconds && mtimeNanos === entry.mtimeNanos;
+    if (!isThatFile || !areGood(found.sums, this.agreement!) || this.parts.order.rankOf(entry.path) > 0) return undefined;
+    resumables.delete(entry.path);
+    return found;
   }
 
   /** The stored file whose blocks to offer: the same one as it was, or one of that size, time and name. The transfer itself proves the guess. */
@@ -172,7 +180,7 @@ export class Fetching {
       forgetsSums: stored !== undefined && stored.sizeBytes >= FORGET_BYTES_MIN,
       sums: undefined,
     };
-    this.stage({ rank: Math.max(group.rank, order.rankOf(entry.path)), work: fact, directory });
+    this.room.add({ rank: Math.max(group.rank, order.rankOf(entry.path)), work: fact, directory });
   }
 
   /** Only mode or time are others. */
@@ -211,17 +219,17 @@ export class Fetching {
   private start(index: number, attempt: number): void {
     const expected = this.expected.get(index);
     assert(expected !== undefined, "the session gives what was asked for");
-    const source = attempt === 1 ? expected.source : undefined;
-    if (source === undefined && expected.entry.sizeBytes <= SMALL_BYTES_MAX && expected.rank === 0)
+    const [source, resumed] = attempt === 1 ? [expected.source, expected.resumed] : [undefined, undefined];
+    if (source === undefined && resumed === undefined && expected.entry.sizeBytes <= SMALL_BYTES_MAX && expected.rank === 0)
       this.small = { expected, bytes: this.parts.contents.take(expected.entry.sizeBytes), fillBytes: 0 };
-    else this.current = { expected, incoming: this.incomingOf(expected, source) };
+    else this.current = { expected, incoming: this.incomingOf(expected, source, resumed) };
   }
 
-  private incomingOf(expected: Expected, source: Source | undefined): Incoming {
+  private incomingOf(expected: Expected, source?: Source, resumed?: Resumable): Incoming {
     const { store, digests } = this.parts;
     const { entry } = expected;
     const supply = (bytes: Buffer): void => this.session.supply(bytes);
-    return new Incoming({ store, entry, key: this.keyFor(expected), source, agreement: this.agreement!, digests, supply });
+    return new Incoming({ store, entry, key: this.room.keyFor(entry.path, expected.rank), source, resumed, agreement: this.agreement!, digests, supply });
   }
 
   private dataOfSmall(data: Buffer): void | Promise<void> {
@@ -232,7 +240,7 @@ export class Fetching {
       return;
     }
     this.small = undefined; // It grew.
-    const incoming = this.incomingOf(expected, undefined);
+    const incoming = this.incomingOf(expected);
     this.current = { expected, incoming };
     return this.regrow(incoming, [Buffer.from(bytes.subarray(0, fillBytes)), data], bytes);
   }
@@ -246,22 +254,20 @@ export class Fetching {
     const { small, current } = this;
     this.small = this.current = undefined;
     const { expected } = small ?? current!;
+    if (current?.incoming.isSpoiled === true) return this.spoil(event, expected, current.incoming);
     if (event.outcome === "mismatch") return small === undefined ? current!.incoming.abandon() : this.parts.contents.release(small.bytes);
     const whole = small === undefined ? current!.incoming.finishSmall() : arrivalOf(small.bytes, small.fillBytes);
     if (whole === undefined) return this.endLarge(event, expected, current!.incoming);
-    if (expected.rank > 0 && this.stagedBytes > STAGED_BYTES_MAX) return this.putAside(event, expected, whole);
-    this.arrive(event, expected, whole);
-    if (this.parts.depot.isFull) return this.parts.depot.room();
+    if (expected.rank > 0 && this.room.isFull) return this.putAside(event, expected, whole);
+    const arrived = this.arrive(event, expected, whole);
+    return arrived === undefined && this.parts.depot.isFull ? this.parts.depot.room() : arrived;
   }
 
   private async endLarge(event: FileEnd, expected: Expected, incoming: Incoming): Promise<void> {
     const arrival = await incoming.finish();
     const { content } = arrival;
-    if (content.kind === "upload" && expected.rank > 0) await this.wait(event, expected, arrival, content.upload);
-    else {
-      if (content.kind === "upload" && this.isKnown(event, expected)) await content.upload.abort();
-      this.arrive(event, expected, arrival);
-    }
+    if (content.kind === "upload" && this.isKnown(event, expected)) await content.upload.abort();
+    await this.arrive(event, expected, arrival);
     await this.parts.depot.room();
   }
 
@@ -269,9 +275,24 @@ export class Fetching {
   private async putAside(event: FileEnd, expected: Expected, arrival: Arrival): Promise<void> {
     assert(arrival.content.kind === "whole", "the content lies in memory");
     const { entry } = expected;
-    const upload = await this.parts.store.begin({ key: this.keyFor(expected), metadata: metadataOf(entry), sizeBytes: arrival.lengthBytes });
+    const upload = await this.parts.store.begin({
+      key: this.room.keyFor(entry.path, expected.rank),
+      metadata: metadataOf(entry),
+      sizeBytes: arrival.lengthBytes,
+    });
     await upload.write(arrival.content.bytes);
-    await this.wait(event, expected, { ...arrival, content: { kind: "upload", upload } }, upload);
+    await this.arrive(event, expected, { ...arrival, content: { kind: "upload", upload } });
+  }
+
+  /** What an upload had of the file was of no use: another round fetches it whole. */
+  private async spoil(event: FileEnd, { directory, group }: Expected, incoming: Incoming): Promise<void> {
+    if (event.outcome === "mismatch") return incoming.abandon(); // The second attempt comes without it.
+    this.expected.delete(event.index);
+    this.spoiledCount++;
+    if (group !== undefined) group.state = "failed";
+    for (const follower of group?.followers.splice(0) ?? []) this.care.settled(follower.directory);
+    this.care.settled(directory);
+    await incoming.abandon();
   }
 
   /** It has the content already, by its digest. */
@@ -281,14 +302,16 @@ export class Fetching {
     return stored.sizeBytes === event.lengthBytes && known.bytes.equals(event.digest);
   }
 
-  private arrive(event: FileEnd, expected: Expected, arrival: Arrival): void {
+  /** Has to wait only for uploads that come last. */
+  private arrive(event: FileEnd, expected: Expected, arrival: Arrival): void | Promise<void> {
     const { counts, watcher } = this.parts;
     const { entry, stored, group, directory, rank } = expected;
     this.expected.delete(event.index);
     counts.fetchedBytes += arrival.literalBytes;
     counts.reusedBytes += arrival.lengthBytes - arrival.literalBytes;
     const isUnchanged = (arrival.content.kind === "source" && arrival.content.source.entry === stored) || this.isKnown(event, expected);
-    const digest = event.outcome === "verified" ? { name: this.agreement!.digest, bytes: event.digest } : isUnchanged ? stored!.digest : undefined;
+    const isProven = event.outcome === "verified" || this.checkFor(event) !== undefined;
+    const digest = isProven ? { name: this.agreement!.digest, bytes: event.digest } : isUnchanged ? stored!.digest : undefined;
     if (group !== undefined) {
       group.sizeBytes = event.lengthBytes;
       group.digest = digest;
@@ -302,9 +325,28 @@ export class Fetching {
     } else {
       counts.arrivedCount++;
       watcher.item({ path: entry.path, what: stored === undefined ? "added" : "changed", why: "" });
-      this.stage({ rank, work: this.workFor(expected, arrival, digest), directory });
+      const work = this.workFor(expected, arrival, digest, this.checkFor(event));
+      if (work.kind === "complete" && rank > 0) return this.arriveLater({ ...work, kind: "complete" }, expected, arrival);
+      this.room.add({ rank, work, directory });
     }
-    if (group !== undefined) for (const follower of group.followers.splice(0)) this.followArrived(group, follower);
+    this.letFollow(group);
+  }
+
+  private async arriveLater(work: Work & { readonly kind: "complete" }, { rank, directory, group }: Expected, { lengthBytes }: Arrival): Promise<void> {
+    await this.room.addUpload({ rank, work, directory }, lengthBytes);
+    this.letFollow(group);
+  }
+
+  private letFollow(group: LinkGroup<Follower> | undefined): void {
+    for (const follower of group?.followers.splice(0) ?? []) this.followArrived(group!, follower);
+  }
+
+  /** In a tree a file whose blocks were not all read on their way is read when it is whole; elsewhere their sums, in full length, are trusted. */
+  private checkFor(event: FileEnd): ContentCheck | undefined {
+    const { digests, store } = this.parts;
+    const { digest: name, seed } = this.agreement!;
+    if (event.outcome !== "unverified" || !store.features.isTree) return undefined;
+    return { start: () => digests.ofFile(name, seed), digest: event.digest };
   }
 
   private followArrived(group: LinkGroup<Follower>, follower: Follower): void {
@@ -312,7 +354,7 @@ export class Fetching {
     this.follow(group, follower);
   }
 
-  private workFor({ entry, stored, group }: Expected, arrival: Arrival, digest: ContentDigest | undefined): Work {
+  private workFor({ entry, stored, group }: Expected, arrival: Arrival, digest: ContentDigest | undefined, check: ContentCheck | undefined): Work {
     const { content, lengthBytes } = arrival;
     const { mtimeSeconds, mtimeNanos } = entry;
     const common = {
@@ -329,7 +371,7 @@ export class Fetching {
       case "whole":
         return { ...common, kind: "put", object: { key: entry.path, metadata, bytes: content.bytes } };
       case "upload":
-        return { ...common, kind: "complete", upload: content.upload, metadata };
+        return { ...common, kind: "complete", upload: content.upload, metadata, check };
       case "source": {
         const { entry: source } = content.source;
         return { ...common, kind: "copy", from: { key: source.path, place: source.place! }, metadata };
@@ -337,91 +379,9 @@ export class Fetching {
     }
   }
 
-  /** At once, or with all others of its rank. */
-  private stage({ rank, work, directory }: Staged): void {
-    if (rank === 0) {
-      this.parts.depot.add(work);
-      return this.care.settled(directory);
-    }
-    if (work.kind === "put") this.stagedBytes += work.object.bytes.length;
-    this.staged.push({ rank, work, directory });
-  }
-
-  /**
-   * Under which key content is stored that does not fit into memory. A tree lets an upload wait for its turn. Elsewhere what waits is an
-   * object of its own, which is copied when its turn has come.
-   */
-  private keyFor({ entry, rank }: Expected): ByteString {
-    return rank === 0 || this.parts.store.features.isTree ? entry.path : (`${WAITING_DIRECTORY}/${this.waitingKeys.length}` as ByteString);
-  }
-
-  /** Content that lies in an upload waits for its turn and holds nothing open. */
-  private async wait(event: FileEnd, expected: Expected, arrival: Arrival, upload: Upload): Promise<void> {
-    if (this.isKnown(event, expected)) {
-      await upload.abort();
-      return this.arrive(event, expected, arrival);
-    }
-    if (this.parts.store.features.isTree) await upload.suspend();
-    const place = this.staged.length;
-    this.arrive(event, expected, arrival);
-    const { work, ...rest } = this.staged[place]!;
-    assert(work.kind === "complete", "an upload was staged");
-    this.staged[place] = { ...rest, work: this.waiting(work, upload, arrival.lengthBytes, expected) };
-  }
-
-  /** What is to be done when the turn of such content has come. */
-  private waiting(work: Work & { readonly kind: "complete" }, upload: Upload, lengthBytes: number, expected: Expected): Work {
-    const { key, fact, forgetsSums, sums, metadata } = work;
-    const common = { key, fact, forgetsSums, sums };
-    if (this.parts.store.features.isTree)
-      return { ...common, kind: "resume", token: upload.token, lengthBytes, upload: { key, metadata, sizeBytes: lengthBytes } };
-    const holder: PlaceHolder = { key: this.keyFor(expected), place: undefined };
-    this.waitingKeys.push(holder.key);
-    this.parts.depot.add({
-      kind: "complete",
-      key: holder.key,
-      upload,
-      metadata,
-      forgetsSums: false,
-      sums: undefined,
-      fact: (place) => void (holder.place = place),
-    });
-    return { ...common, kind: "copy", from: holder, metadata };
-  }
-
-  /** Makes visible what waited, rank by rank: each once the one before is durable. */
-  async publish(): Promise<void> {
-    if (this.isCut) return this.withhold();
-    const { depot, order, watcher } = this.parts;
-    if (this.staged.length > 0) watcher.phase("publishing");
-    for (let rank = 1; rank < order.rankCount; rank++) {
-      const due = this.staged.filter((each) => each.rank === rank);
-      if (due.length === 0) continue;
-      await depot.flush();
-      for (const { work, directory } of due) {
-        depot.add(work);
-        this.care.settled(directory);
-        if (depot.isFull) await depot.room();
-      }
-    }
-    await this.clearWaiting();
-  }
-
-  private async clearWaiting(): Promise<void> {
-    const { depot, store } = this.parts;
-    if (this.waitingKeys.length === 0) return;
-    await depot.flush();
-    await store.delete(this.waitingKeys.map((key) => ({ key, kind: "file" })));
-  }
-
-  /** What names other files does not become visible before them: where some were left out, it waits for a later sync. */
-  private async withhold(): Promise<void> {
-    for (const { work, directory } of this.staged.splice(0)) {
-      this.parts.counts.leftOverCount++;
-      if (work.kind === "resume") await (await this.parts.store.resume(work.token, work.upload))?.abort();
-      this.care.settled(directory);
-    }
-    await this.clearWaiting();
+  /** Makes visible what comes last, unless something that it may name was left out: then it waits for a later sync. */
+  publish(): Promise<void> {
+    return this.isCut ? this.room.withhold() : this.room.publish();
   }
 
   private fail(index: number, why: "notSent" | "digest"): void {
@@ -443,10 +403,15 @@ export class Fetching {
     }
   }
 
-  /** The session ended in the middle. */
-  async abandon(): Promise<void> {
-    await this.current?.incoming.abandon();
+  /** The session ended in the middle. What was not reached is among the resumables again; what is returned can be gone on with as well. */
+  async abandon(): Promise<BrokenUpload[]> {
+    const { resumables, options } = this.parts;
+    const { current } = this;
     this.current = undefined;
+    for (const { entry, resumed } of this.expected.values())
+      if (resumed !== undefined && resumed.upload !== current?.incoming.resumedUpload) resumables.set(entry.path, resumed);
+    const last = options.partial ? await current?.incoming.suspend() : await current?.incoming.abandon();
+    return last === undefined ? [] : [last];
   }
 }
 

@@ -10,7 +10,9 @@ import type { FileEntry, RememberedSums } from "../../projections/index.ts";
 import { blockBytesFor } from "../../rsync/index.ts";
 import type { Agreement, Digests, Entry } from "../../rsync/index.ts";
 import { metadataOf } from "./facts.ts";
-import { KeptSums } from "./kept-sums.ts";
+import { lengthBytesOf, RESUMED_BYTES_MIN, sumsOfFirst } from "./broken-uploads.ts";
+import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
+import { isOfZeros, KeptSums } from "./kept-sums.ts";
 
 /** A stored file whose blocks a request offers: the file itself as it was, or one that looks like it. */
 export interface Source {
@@ -46,6 +48,11 @@ export class Incoming {
   private readonly entry: Entry;
   private readonly key: ByteString;
   private readonly source: Source | undefined;
+  /** The upload that is gone on with, and how much of the file it has. */
+  private readonly resumed: Resumable | undefined;
+  private readonly resumedBytes: number;
+  private readonly agreement: Agreement;
+  private readonly digests: Digests;
   private readonly supply: (bytes: Buffer) => void;
   private readonly sums: KeptSums | undefined;
   private readonly reader: SourceReader | undefined;
@@ -53,6 +60,8 @@ export class Incoming {
   private buffer: Buffer | undefined;
   private upload: Upload | undefined;
   private run: CopyRun | undefined;
+  /** A resumed upload turned out to be good for nothing. */
+  isSpoiled = false;
   private lengthBytes = 0;
   private literalBytes = 0;
 
@@ -62,25 +71,34 @@ export class Incoming {
     /** Under which an upload is stored. */
     readonly key: ByteString;
     readonly source: Source | undefined;
+    readonly resumed: Resumable | undefined;
     readonly agreement: Agreement;
     readonly digests: Digests;
     /** Hands the bytes of a copied block to the session. */
     readonly supply: (bytes: Buffer) => void;
   }) {
-    const { store, entry, source, agreement, digests } = parts;
+    const { store, entry, source, resumed, agreement, digests } = parts;
     this.store = store;
     this.entry = entry;
     this.key = parts.key;
     this.source = source;
+    this.resumed = resumed;
+    this.resumedBytes = resumed === undefined ? 0 : lengthBytesOf(resumed.sums);
+    this.agreement = agreement;
+    this.digests = digests;
+    this.upload = resumed?.upload;
     this.supply = parts.supply;
     this.wholeBytesMax = Math.min(store.wholeBytesMax, WHOLE_BYTES_MAX);
-    const keepsSums = agreement.seed !== 0 && (source !== undefined || entry.sizeBytes >= SUMS_BYTES_MIN);
-    this.sums = keepsSums ? new KeptSums(digests, agreement, source?.sums.blockBytes ?? blockBytesFor(entry.sizeBytes)) : undefined;
+    const basis = source?.sums ?? resumed?.sums;
+    const keepsSums = agreement.seed !== 0 && (basis !== undefined || entry.sizeBytes >= SUMS_BYTES_MIN);
+    this.sums = keepsSums ? new KeptSums(digests, agreement, basis?.blockBytes ?? keptBlockBytes(entry.sizeBytes)) : undefined;
     this.reader = source !== undefined && store.features.isTree ? new SourceReader(store, source.entry) : undefined;
-    if (source === undefined && entry.sizeBytes <= this.wholeBytesMax) this.buffer = Buffer.allocUnsafeSlow(entry.sizeBytes);
+    if (basis === undefined && entry.sizeBytes <= this.wholeBytesMax) this.buffer = Buffer.allocUnsafeSlow(entry.sizeBytes);
   }
 
   data(bytes: Buffer): void | Promise<void> {
+    if (this.lengthBytes < this.resumedBytes) this.isSpoiled = true; // The file is another one than its list says.
+    if (this.isSpoiled) return;
     this.sums?.literal(bytes);
     const start = this.lengthBytes;
     this.lengthBytes += bytes.length;
@@ -91,6 +109,7 @@ export class Incoming {
   }
 
   copy(block: number, lengthBytes: number): void | Promise<void> {
+    if (this.resumed !== undefined) return this.skip(this.resumed, block, lengthBytes);
     assert(this.source !== undefined, "only a request with a basis is answered with its blocks");
     const { sums } = this.source;
     this.sums?.copied(sums, block, lengthBytes);
@@ -102,6 +121,33 @@ export class Incoming {
     if (bytes instanceof Promise || (run !== undefined && (run.offsetBytes + run.lengthBytes !== offsetBytes || run.lengthBytes >= RUN_BYTES_MAX)))
       return this.copyLater(bytes instanceof Promise ? bytes : undefined, offsetBytes, lengthBytes);
     this.extend(offsetBytes, lengthBytes);
+  }
+
+  /** What a resumed upload has is passed over in order. Any other block of it cannot be had from there, but for zeros. */
+  private skip({ sums }: Resumable, block: number, lengthBytes: number): void | Promise<void> {
+    if (this.lengthBytes < this.resumedBytes && block * sums.blockBytes === this.lengthBytes) {
+      this.sums?.copied(sums, block, lengthBytes);
+      this.lengthBytes += lengthBytes;
+      return;
+    }
+    if (!isOfZeros(sums, block, lengthBytes, this.digests, this.agreement)) this.isSpoiled = true;
+    return this.isSpoiled ? undefined : this.data(Buffer.alloc(lengthBytes));
+  }
+
+  /** The connection broke: what can be gone on with later, after the upload was let go. */
+  async suspend(): Promise<BrokenUpload | undefined> {
+    const { upload, entry } = this;
+    const sums = this.isSpoiled || this.source !== undefined ? undefined : this.sums?.finish();
+    this.upload = undefined;
+    if (upload === undefined) return undefined;
+    const isCovered = sums !== undefined && lengthBytesOf(sums) === upload.writtenBytes && upload.writtenBytes >= RESUMED_BYTES_MIN;
+    const wholeSums = isCovered ? sumsOfFirst(sums, upload.writtenBytes - (upload.writtenBytes % sums.blockBytes)) : undefined;
+    if (wholeSums === undefined) {
+      await upload.abort();
+      return undefined;
+    }
+    await upload.suspend();
+    return upload.token === "" ? undefined : { entry, token: upload.token, sums: wholeSums };
   }
 
   /** The content is whole: what there is to be stored. */
@@ -122,7 +168,11 @@ export class Incoming {
     return { content: { kind: "whole", bytes: filled(buffer, lengthBytes) }, lengthBytes, literalBytes, sums: this.sums?.finish() };
   }
 
-  async abandon(): Promise<void> {
+  get resumedUpload(): Upload | undefined {
+    return this.resumed?.upload;
+  }
+
+  async abandon(): Promise<undefined> {
     await this.upload?.abort();
     this.upload = undefined;
   }
@@ -178,6 +228,11 @@ export class Incoming {
     }
     return this.upload;
   }
+}
+
+/** Powers of two, so that the parts of a store end where blocks end: what a broken upload has is then covered by whole blocks. */
+function keptBlockBytes(sizeBytes: number): number {
+  return sizeBytes <= WHOLE_BYTES_MAX ? blockBytesFor(sizeBytes) : 2 ** Math.round(Math.log2(blockBytesFor(sizeBytes)));
 }
 
 function filled(buffer: Buffer, lengthBytes: number): Buffer {

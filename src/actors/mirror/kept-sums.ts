@@ -75,6 +75,16 @@ export class KeptSums {
   }
 }
 
+/** Whether a block is known to hold zeros alone, by both of its sums. */
+export function isOfZeros(sums: RememberedSums, block: number, lengthBytes: number, digests: Digests, agreement: Agreement): boolean {
+  const rowBytes = WEAK_BYTES + sums.strongBytes;
+  const row = sums.sums.subarray(block * rowBytes, (block + 1) * rowBytes);
+  if (row.readUInt32LE(0) !== 0) return false;
+  const zeros = new BlockSums(digests, agreement, lengthBytes);
+  zeros.add(Buffer.alloc(lengthBytes));
+  return zeros.finish()?.sums.equals(row) === true;
+}
+
 /** Whether sums of an earlier session mean the same in this one. */
 export function areGood(sums: RememberedSums, agreement: Agreement): boolean {
   return sums.digest === agreement.digest && sums.seed === agreement.seed && sums.seed !== 0;

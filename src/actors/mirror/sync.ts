@@ -8,11 +8,12 @@ import type { ObjectStore } from "../../objects/index.ts";
 import type { FileList, MirrorFiles } from "../../projections/index.ts";
 import { Session } from "../../rsync/index.ts";
 import type { Digests, OpenZstdStream, SessionEvent, SessionOptions } from "../../rsync/index.ts";
+import { letGo, resumeUploads } from "./broken-uploads.ts";
+import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
 import { enqueue, holdReason, removalsOf, removeDue } from "./deleting.ts";
 import { Depot } from "./depot.ts";
 import { carry } from "./driver.ts";
 import type { TakeEvent } from "./driver.ts";
-import { WAITING_DIRECTORY } from "./fetching.ts";
 import type { MirrorSource, SyncOptions } from "./options.ts";
 import { PublicationOrder } from "./publication.ts";
 import { SyncCounts } from "./report.ts";
@@ -20,6 +21,7 @@ import type { SyncOutcome, SyncWatcher } from "./report.ts";
 import { Round } from "./round.ts";
 import type { Doubt } from "./round.ts";
 import { SmallContents } from "./small-contents.ts";
+import { WAITING_DIRECTORY } from "./waiting-room.ts";
 import { counted, throttled } from "./wire.ts";
 import type { Dial } from "./wire.ts";
 
@@ -42,6 +44,8 @@ export interface SyncMemory {
   refusesSeed: boolean;
   /** What an earlier process or a failed sync left in the store was looked for and given up. */
   hasTidied: boolean;
+  /** What of a large file is in the store already, where its connection broke. */
+  brokenUploads?: readonly BrokenUpload[];
 }
 
 const ROUNDS_MAX = 2; // The second one fetches what stood in the way of something that is gone, or got lost in the store.
@@ -70,6 +74,8 @@ class Sync {
   private readonly contents = new SmallContents();
   private readonly counts = new SyncCounts();
   private ioError = 0;
+  /** Uploads that the last session left in the middle. */
+  private broken: readonly BrokenUpload[] = [];
   private held: Doubt | undefined;
 
   constructor(parts: SyncParts, options: SyncOptions, watcher: SyncWatcher, signal: AbortSignal) {
@@ -101,7 +107,7 @@ class Sync {
   /** Gives up what an earlier process left in the middle. */
   private async tidy(): Promise<void> {
     const { store } = this.parts;
-    await store.abortUnfinished(new Set());
+    await store.abortUnfinished(new Set(this.parts.memory.brokenUploads?.map(({ token }) => token)));
     if (store.features.isTree) return;
     for await (const page of store.list({ below: WAITING_DIRECTORY }))
       await store.delete(page.flatMap(({ key, kind }) => (kind === "other" ? [] : [{ key, kind }])));
@@ -159,21 +165,37 @@ class Sync {
     const list = await files.list();
     Object.assign(counts, { entryCount: 0, totalBytes: 0, sameCount: 0, leftOverCount: 0, skippedCount: 0 });
     const lostBefore = depot.lostCount;
+    const resumables = await this.resume();
     try {
-      const round = await this.runSession((session) => new Round({ store, files, list, depot, contents, order, digests, options, counts, watcher }, session));
+      const round = await this.runSession(
+        (session) => new Round({ store, files, list, depot, contents, resumables, order, digests, options, counts, watcher }, session),
+      );
       this.ioError |= round.ioError;
       if (options.dryRun) {
         this.foresee(round, list);
         return false;
       }
+      for (const { upload } of resumables.values()) await upload.abort(); // Of files that are gone, or others now.
       await round.fetching.publish();
       await depot.flush();
       await this.delete(round, list);
       await depot.flush();
-      return (round.wantsAnother && this.held === undefined) || depot.lostCount > lostBefore;
+      return (round.wantsAnother && this.held === undefined) || depot.lostCount > lostBefore || round.fetching.spoiledCount > 0;
+    } catch (error) {
+      this.parts.memory.brokenUploads = [...this.broken, ...(await letGo(resumables))];
+      throw error;
     } finally {
       list.close();
     }
+  }
+
+  /** Uploads that broke, to be gone on with. */
+  private async resume(): Promise<Map<ByteString, Resumable>> {
+    const { memory, store } = this.parts;
+    const { brokenUploads = [] } = memory;
+    if (this.options.dryRun || brokenUploads.length === 0) return new Map();
+    memory.brokenUploads = [];
+    return resumeUploads(store, this.options.partial ? brokenUploads : []);
   }
 
   private async runSession(roundFor: (session: Session) => Round): Promise<Round> {
@@ -198,7 +220,7 @@ class Sync {
         return (event) => begun.take(event);
       });
     } catch (error) {
-      await round?.fetching.abandon();
+      this.broken = (await round?.fetching.abandon()) ?? [];
       throw error;
     }
     if (round?.hasListed === true) return round;

@@ -143,7 +143,7 @@ class DirectoryStore implements ObjectStore {
     return new DirectoryUpload({ tree: this.#tree, key, token, partial, fd, writtenBytes: 0 });
   }
 
-  async resume(token: string, { key }: NewUpload): Promise<Upload | undefined> {
+  async resume(token: string, { key }: NewUpload, bytesMax = Infinity): Promise<Upload | undefined> {
     const partial = this.#partialOf(token);
     this.#tree.pathOf(key);
     return attempt(partial, () => {
@@ -151,7 +151,9 @@ class DirectoryStore implements ObjectStore {
       if (stat?.kind !== "file") return undefined;
       const fd = this.#tree.os.openWrite(partial, { exclusive: false, truncate: false });
       this.#isUnsettled = true;
-      return new DirectoryUpload({ tree: this.#tree, key, token, partial, fd, writtenBytes: stat.sizeBytes });
+      const writtenBytes = Math.min(stat.sizeBytes, bytesMax);
+      if (writtenBytes < stat.sizeBytes) this.#tree.os.truncate(fd, writtenBytes);
+      return new DirectoryUpload({ tree: this.#tree, key, token, partial, fd, writtenBytes });
     });
   }
 

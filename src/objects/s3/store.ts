@@ -75,14 +75,14 @@ export class S3Store implements ObjectStore {
     return new S3Upload(this.#bucket, upload, (metadata) => this.setMetadata(upload.key, metadata), resumed);
   }
 
-  async resume(token: string, upload: NewUpload): Promise<Upload | undefined> {
+  async resume(token: string, upload: NewUpload, bytesMax = Infinity): Promise<Upload | undefined> {
     if (token === "") return undefined;
     const { name } = this.#bucket.nameOf(upload.key);
     const parts: Part[] = [];
     let writtenBytes = 0;
     try {
       for await (const part of this.#partsOf(name, token)) {
-        if (part.number !== parts.length + 1) break; // Parts are sent two at a time: one may be missing before the last.
+        if (part.number !== parts.length + 1 || writtenBytes + part.sizeBytes > bytesMax) break; // Parts are sent two at a time: one may be missing before the last.
         parts.push(part);
         writtenBytes += part.sizeBytes;
       }

@@ -1,0 +1,117 @@
+/**
+ * What waits until all that it names is visible. Small contents wait in memory, as far as there is room; the others in the store: a tree
+ * lets an upload wait for its turn, elsewhere what waits is an object of its own, which is copied when its turn has come.
+ */
+import type { ByteString } from "../../core/index.ts";
+import type { ObjectStore, Upload } from "../../objects/index.ts";
+import type { Depot, PlaceHolder, Work } from "./depot.ts";
+import type { DirectoryCare, OpenDirectory } from "./directory-care.ts";
+import type { PublicationOrder } from "./publication.ts";
+import type { SyncCounts, SyncWatcher } from "./report.ts";
+
+/** Where a store that is no tree keeps what waits for its turn. */
+export const WAITING_DIRECTORY = ".rainbow-waiting" as ByteString;
+const MEMORY_BYTES_MAX = 16 << 20;
+
+interface Waiting {
+  readonly rank: number;
+  readonly work: Work;
+  readonly directory: OpenDirectory;
+}
+
+interface Parts {
+  readonly store: ObjectStore;
+  readonly depot: Depot;
+  readonly order: PublicationOrder;
+  readonly counts: SyncCounts;
+  readonly watcher: SyncWatcher;
+}
+
+export class WaitingRoom {
+  private readonly parts: Parts;
+  private readonly care: DirectoryCare;
+  private waiting: Waiting[] = [];
+  private memoryBytes = 0;
+  /** Of objects that wait. */
+  private readonly keys: ByteString[] = [];
+
+  constructor(parts: Parts, care: DirectoryCare) {
+    this.parts = parts;
+    this.care = care;
+  }
+
+  /** Whether contents should not wait in memory any more. */
+  get isFull(): boolean {
+    return this.memoryBytes > MEMORY_BYTES_MAX;
+  }
+
+  /** Under which key an upload is begun for what becomes `path` when the turn of its rank comes. */
+  keyFor(path: ByteString, rank: number): ByteString {
+    return rank === 0 || this.parts.store.features.isTree ? path : (`${WAITING_DIRECTORY}/${this.keys.length}` as ByteString);
+  }
+
+  /** At once, or with all others of its rank. */
+  add({ rank, work, directory }: Waiting): void {
+    if (rank === 0) {
+      this.parts.depot.add(work);
+      return this.care.settled(directory);
+    }
+    if (work.kind === "put") this.memoryBytes += work.object.bytes.length;
+    this.waiting.push({ rank, work, directory });
+  }
+
+  /** As `add`, for an upload that has all of its content: nothing of it stays open. */
+  async addUpload({ rank, work, directory }: Waiting & { readonly work: { readonly kind: "complete" } }, lengthBytes: number): Promise<void> {
+    if (this.parts.store.features.isTree) await work.upload.suspend();
+    this.waiting.push({ rank, directory, work: this.laterWork(work, work.upload, lengthBytes, rank) });
+  }
+
+  private laterWork(work: Work & { readonly kind: "complete" }, upload: Upload, lengthBytes: number, rank: number): Work {
+    const { key, fact, forgetsSums, sums, metadata } = work;
+    const common = { key, fact, forgetsSums, sums };
+    if (this.parts.store.features.isTree)
+      return { ...common, kind: "resume", token: upload.token, lengthBytes, upload: { key, metadata, sizeBytes: lengthBytes } };
+    const holder: PlaceHolder = { key: this.keyFor(key, rank), place: undefined };
+    this.keys.push(holder.key);
+    const kept = { key: holder.key, forgetsSums: false, sums: undefined, fact: (place: NonNullable<PlaceHolder["place"]>) => void (holder.place = place) };
+    this.parts.depot.add({ ...kept, kind: "complete", upload, metadata, check: undefined });
+    return { ...common, kind: "copy", from: holder, metadata };
+  }
+
+  /** Makes visible what waits, rank by rank: each once the one before is durable. */
+  async publish(): Promise<void> {
+    const { depot, order, watcher } = this.parts;
+    if (this.waiting.length > 0) watcher.phase("publishing");
+    for (let rank = 1; rank < order.rankCount; rank++) {
+      const due = this.waiting.filter((each) => each.rank === rank);
+      if (due.length === 0) continue;
+      await depot.flush();
+      for (const { work, directory } of due) {
+        depot.add(work);
+        this.care.settled(directory);
+        if (depot.isFull) await depot.room();
+      }
+    }
+    await this.clear();
+  }
+
+  /** Nothing of it becomes visible now: what it names is not all there. */
+  async withhold(): Promise<void> {
+    const { counts, store } = this.parts;
+    for (const { work, directory } of this.waiting) {
+      counts.leftOverCount++;
+      counts.arrivedCount--;
+      if (work.kind === "resume") await (await store.resume(work.token, work.upload))?.abort();
+      this.care.settled(directory);
+    }
+    await this.clear();
+  }
+
+  private async clear(): Promise<void> {
+    const { depot, store } = this.parts;
+    this.waiting = [];
+    if (this.keys.length === 0) return;
+    await depot.flush();
+    await store.delete(this.keys.map((key) => ({ key, kind: "file" })));
+  }
+}
