@@ -2,7 +2,7 @@
  * Removals, after everything else: whether they may be, the queue that outlives a crash, and the work itself: the object, then the
  * fact, then the queue. Nothing is removed while there is any doubt that the lists were whole.
  */
-import type { ByteString, Clock, TimeUs } from "../../core/index.ts";
+import type { ByteString, TimeUs } from "../../core/index.ts";
 import type { ObjectStore } from "../../objects/index.ts";
 import type { FileEntry, FileList, MirrorFact, MirrorFiles } from "../../projections/index.ts";
 import { Filters } from "../../rsync/index.ts";
@@ -62,7 +62,8 @@ function* removalsBelow(list: FileList, entry: FileEntry, filters: Filters | und
 interface DeletionParts {
   readonly store: ObjectStore;
   readonly files: MirrorFiles;
-  readonly clock: Clock;
+  /** One moment for all: a wall clock may step back, and what is due at once is due now. */
+  readonly nowUs: TimeUs;
   readonly options: SyncOptions;
   readonly counts: SyncCounts;
   readonly watcher: SyncWatcher;
@@ -70,8 +71,8 @@ interface DeletionParts {
 }
 
 /** Writes down what is to go, and when. Names that are queued keep their time. */
-export async function enqueue({ files, options, clock, watcher }: DeletionParts, removals: Iterable<FileEntry>): Promise<void> {
-  const dueUs = (clock.now() + options.deleteGraceMs * 1000) as TimeUs;
+export async function enqueue({ files, options, nowUs, watcher }: DeletionParts, removals: Iterable<FileEntry>): Promise<void> {
+  const dueUs = (nowUs + options.deleteGraceMs * 1000) as TimeUs;
   let batch: ByteString[] = [];
   for (const { path } of removals) {
     batch.push(path);
@@ -85,14 +86,14 @@ export async function enqueue({ files, options, clock, watcher }: DeletionParts,
 
 /** Removes what is due. What cannot be removed stays queued and is told. */
 export async function removeDue(parts: DeletionParts): Promise<void> {
-  const { files, clock, signal } = parts;
+  const { files, nowUs, signal } = parts;
   const list = await files.list();
   const stuck = new Set<ByteString>();
   const parents = new ChangedParents(parts.store, list);
   try {
     for (;;) {
       signal.throwIfAborted();
-      const due = files.deletions.due(clock.now(), BATCH + stuck.size).filter(({ path }) => !stuck.has(path));
+      const due = files.deletions.due(nowUs, BATCH + stuck.size).filter(({ path }) => !stuck.has(path));
       if (due.length === 0) break;
       await removeBatch(
         parts,

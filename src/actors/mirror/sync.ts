@@ -286,7 +286,7 @@ class Sync {
     const { held, removalCount } = this.judge(round, list);
     this.held = held;
     if (held !== undefined) return;
-    const deleting = { store, files, clock, options, counts, watcher, signal };
+    const deleting = { store, files, nowUs: clock.now(), options, counts, watcher, signal };
     if (removalCount > 0) await enqueue(deleting, removalsOf(list, round.gone, options));
     if (files.deletions.count > 0) await removeDue(deleting);
   }
