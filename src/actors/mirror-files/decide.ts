@@ -51,6 +51,16 @@ interface DecidedNames {
   revision: Revision | undefined;
 }
 
+type Arrival = MirrorFact & { readonly type: "FileArrived" | "LinkArrived" };
+
+/** Written out: this is done for every file of a mirror. */
+function eventOf(fact: Arrival, node: NodeId, parent: NodeId, name: ByteString): Change {
+  const { mode, mtimeSeconds, mtimeNanos, place } = fact;
+  if (fact.type === "LinkArrived") return { type: "LinkArrived", node, parent, name, linkTarget: fact.linkTarget, mode, mtimeSeconds, mtimeNanos, place };
+  const { kind, sizeBytes, rdev, digest } = fact;
+  return { type: "FileArrived", node, parent, name, kind, mode, mtimeSeconds, mtimeNanos, sizeBytes, rdev, digest, place };
+}
+
 export class Decider {
   private readonly state: KnownNames;
   private readonly epoch: Epoch;
@@ -105,17 +115,16 @@ export class Decider {
     }
   }
 
-  private arrive(fact: MirrorFact & { readonly type: "FileArrived" | "LinkArrived" }): void {
+  private arrive(fact: Arrival): void {
     const { parent: above, name } = splitPath(fact.path);
     const parent = above === undefined ? MACHINE_NODE : this.directory(above)!;
     const kind = fact.type === "LinkArrived" ? "symlink" : fact.kind;
     const before = this.known(parent, name);
     const node = before?.kind === kind ? before.node : this.mint();
     if (before?.kind === "directory" && kind !== "directory") this.loseDirectory(fact.path);
-    const { path, ...rest } = fact;
-    this.changes.push({ ...rest, node, parent, name });
+    this.changes.push(eventOf(fact, node, parent, name));
     this.note(parent, name, { node, kind, hasObject: fact.place !== undefined });
-    if (before !== undefined) this.marks.set(path, "replaced");
+    if (before !== undefined) this.marks.set(fact.path, "replaced");
   }
 
   private loseDirectory(path: ByteString): void {

@@ -15,6 +15,7 @@ import type {
   NodeUnlinked,
   Revision,
   TimeUs,
+  Xattr,
 } from "../../core/index.ts";
 import { decodeStored, nodeOfStored } from "../../events/index.ts";
 import type { EventMetadata, MachineEvent, MachineEventType, Rebased, Recorded, StoredBatch, StoredEvent } from "../../events/index.ts";
@@ -40,6 +41,8 @@ import { renamed } from "./state.ts";
 import type { Rename, State } from "./state.ts";
 import type { StoredNode } from "./values.ts";
 
+const NO_XATTRS: readonly Xattr[] = [];
+const NO_TARGET = "" as ByteString;
 const STEP_US = 1_000_000; // Clocks that are slewed go back by less; more is another stretch of time.
 
 export function evolve(state: State, { event, revision, metadata }: Recorded): void {
@@ -205,23 +208,30 @@ function settleIn(state: State, record: StoredNode): void {
 
 /** Of a mirror: a new node, or another version of what has the name. */
 function arrive(state: State, event: FileArrived | LinkArrived): void {
+  const { node, parent, name } = event;
+  const record = arrivedNode(event);
+  state.setTimes({ ...state.times, payloadBytes: state.times.payloadBytes + record.sizeBytes });
+  const there = state.name(parent, name);
+  if (there?.node !== node || there.kind !== record.kind) return settleIn(state, record);
+  state.forgetLate(node); // It says all anew.
+  state.setNode(node, record);
+}
+
+/** Written out, as copies of objects would be a good part of what a million files cost. */
+function arrivedNode(event: FileArrived | LinkArrived): StoredNode {
   const { node, parent, name, mode, mtimeSeconds, mtimeNanos, place } = event;
   const isLink = event.type === "LinkArrived";
   const kind = isLink ? "symlink" : event.kind;
-  const attributes = { mode, uid: 0, gid: 0, mtimeSeconds, mtimeNanos, btimeSeconds: 0, btimeNanos: 0, xattrs: [] };
+  const attributes = { mode, uid: 0, gid: 0, mtimeSeconds, mtimeNanos, btimeSeconds: 0, btimeNanos: 0, xattrs: NO_XATTRS };
+  const linkTarget = isLink ? event.linkTarget : NO_TARGET;
+  const sizeBytes = isLink ? linkTarget.length : event.sizeBytes;
+  const rdev = isLink ? 0 : event.rdev;
   const digest = isLink ? undefined : event.digest;
-  const content = {
-    sizeBytes: isLink ? event.linkTarget.length : event.sizeBytes,
-    linkTarget: isLink ? event.linkTarget : ("" as ByteString),
-    rdev: isLink ? 0 : event.rdev,
-    ...(digest === undefined && place === undefined ? {} : { mirrored: { digest, place } }),
-  };
-  state.setTimes({ ...state.times, payloadBytes: state.times.payloadBytes + content.sizeBytes });
-  const record = { node, kind, attributes, ...content, names: [{ parent, name }], unsettled: false, hidden: false, pristine: false } as const;
-  const there = state.name(parent, name);
-  if (there?.node !== node || there.kind !== kind) return settleIn(state, record);
-  state.forgetLate(node); // It says all anew.
-  state.setNode(node, record);
+  const names = [{ parent, name }];
+  const isBare = digest === undefined && place === undefined;
+  if (isBare) return { node, kind, attributes, sizeBytes, linkTarget, rdev, names, unsettled: false, hidden: false, pristine: false };
+  const mirrored = { digest, place };
+  return { node, kind, attributes, sizeBytes, linkTarget, rdev, names, unsettled: false, hidden: false, pristine: false, mirrored };
 }
 
 function link(state: State, event: NodeLinked): void {
