@@ -1,7 +1,7 @@
 /** rainbow mirror as a user calls it: a real rsync daemon, a directory or a real S3 server, in the foreground and by a running host. */
 // Time limit: 900 s
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { suite } from "uvu";
@@ -259,6 +259,9 @@ test("a mirror in a bucket: synced, read back at every instant, checked, and its
   if (typeof s3 === "string") return skipped("mirror command: a bucket", s3);
   const house = await MirrorHousehold.open();
   house.env = s3.environment;
+  const { HeadObjectCommand, S3Client } = await import("@aws-sdk/client-s3");
+  const client = new S3Client({ endpoint: s3.endpoint, credentials: s3.credentials, region: "us-east-1", forcePathStyle: true });
+  const mtimeOf = async (Key: string): Promise<string | undefined> => (await client.send(new HeadObjectCommand({ Bucket: "tree", Key }))).Metadata?.["mtime"];
   house.write({ "dists/Release": "one", "pool/über 1%3a.deb": "package" });
   os.symlink("dists/Release" as never, bytePath(join(house.upstream, "latest")));
   const [defined] = await house.json(["mirror", "add", house.url, "s3://", "--versioning", "--profile", "debian"]);
@@ -276,6 +279,15 @@ test("a mirror in a bucket: synced, read back at every instant, checked, and its
   assert.is(ofType(await house.json(["mirror", "sync"]), "mirror-synced")[0]!["arrivedCount"], 0);
   assert.match(await house.ok(["mirror", "check", "tree", "--read-data"]), /as upstream has it/);
   assert.match(await house.ok(["mirror", "recover", "tree"]), /adopted 0, corrected 0, withdrawn 0/);
+
+  utimesSync(join(house.upstream, "dists/Release"), 1_500_000_000, 1_500_000_000);
+  assert.is(ofType(await house.json(["mirror", "sync"]), "mirror-synced")[0]!["touchedCount"], 1);
+  assert.is.not(await mtimeOf("dists/Release"), "1500000000.000000000");
+  assert.match(await house.ok(["mirror", "settle", "tree"]), /of 1 object were written/);
+  assert.is(await mtimeOf("dists/Release"), "1500000000.000000000");
+  assert.match(await house.ok(["mirror", "settle", "tree"]), /nothing was late/);
+  assert.match(await house.ok(["mirror", "check", "tree", "--read-data"]), /fault 0[^]*as upstream has it/);
+  assert.is(await house.ok(["cat", "mirror:tree/dists/Release"]), "two, longer");
   await house.ok(["mirror", "remove", "tree"]);
   await house.ok(["mirror", "add", house.url, "s3://tree"]);
   assert.match(await house.ok(["mirror", "recover", "tree"]), /adopted 5/);
@@ -283,6 +295,7 @@ test("a mirror in a bucket: synced, read back at every instant, checked, and its
   assert.is(again!["fetchedBytes"], 0);
   house.env = { ...s3.environment, AWS_SECRET_ACCESS_KEY: "wrong" };
   assert.match((await house.run("mirror", "sync")).stderr, /OBJECTS_REFUSED/);
+  client.destroy();
   await house.close();
   await s3.stop();
 });

@@ -7,6 +7,7 @@ export { openMirror } from "./open.ts";
 export { checkFiles } from "./check.ts";
 export type { CheckedItem, CheckOptions, CheckReport, MirrorFault } from "./check.ts";
 export { forgetPaths } from "./forget.ts";
+export { writeLateAttributes } from "./late.ts";
 export { recoverFiles } from "./recover.ts";
 export type { RecoveredItem, RecoverReport } from "./recover.ts";
 export { mirrorView } from "./view.ts";

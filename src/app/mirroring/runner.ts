@@ -7,9 +7,10 @@ import { createActor, fromPromise } from "xstate";
 import type { Actor } from "xstate";
 import { mirrorActor, mirrorAlarms, nextStartMs, syncMirror } from "../../actors/mirror/index.ts";
 import type { Dial, SyncMemory, SyncOutcome, SyncWatcher } from "../../actors/mirror/index.ts";
+import { writeLateAttributes } from "../../actors/mirror-files/index.ts";
 import type { OpenedMirror } from "../../actors/mirror-files/index.ts";
 import { RainbowError } from "../../core/index.ts";
-import type { Clock, Random } from "../../core/index.ts";
+import type { ByteString, Clock, Random } from "../../core/index.ts";
 import type { Digests, OpenZstdStream } from "../../rsync/index.ts";
 import type { Mirrors } from "../mirrors.ts";
 import type { MirrorSettings } from "../operations/index.ts";
@@ -20,6 +21,7 @@ import { mirrorSource, parseSource } from "./source.ts";
 import { Turns } from "./turns.ts";
 
 const MIRRORS_AT_ONCE = 4; // Each may hold two hundred megabytes of parts and lists.
+const LATE_PER_SYNC = 100; // Attributes of before that a sync writes when all else is done: a few, as each may cost a copy.
 const US_PER_MS = 1000;
 
 export interface MirrorRunnerOptions {
@@ -243,17 +245,21 @@ export class MirrorRunner {
     const parsed = parseSource(definition.source);
     const { passwordFile, loginDigest, family, localAddress } = settings;
     const login = loginOf({ user: parsed.user, password: asked.password, passwordFile, weakestDigest: loginDigest as LoginDigest | undefined, environment });
+    const [store, files] = [await mirrors.objectsOf(mirror), await mirror.files()];
+    const late = files.lateAttributes.some("" as ByteString, LATE_PER_SYNC);
     const parts = {
       dial,
       clock,
-      store: await mirrors.objectsOf(mirror),
-      files: await mirror.files(),
+      store,
+      files,
       digests: await this.options.digests(),
       openZstdStream,
       source: mirrorSource(parsed, login, { family, localAddress }),
       memory: life.memory,
     };
-    return syncMirror(parts, syncOptionsOf(settings, asked.dryRun), cause, asked.watcher, signal);
+    const outcome = await syncMirror(parts, syncOptionsOf(settings, asked.dryRun), cause, asked.watcher, signal);
+    if (!asked.dryRun && !outcome.isUnchanged) await writeLateAttributes(files, store, late, signal);
+    return outcome;
   }
 }
 

@@ -180,6 +180,8 @@ export interface MirrorOperations {
   ): AsyncIterable<MirrorFaultItem | MirrorSummary>;
   /** The file list is made anew from the object store. */
   mirrorRecover(request: MirrorRequest, signal?: AbortSignal): AsyncIterable<MirrorFaultItem | MirrorSummary>;
+  /** Modes and times that changed alone are written to the objects; what each sync does for a few of them. Returns how many. */
+  mirrorSettle(request: MirrorRequest): Promise<number>;
   /** The next sync fetches these paths anew. */
   mirrorForget(request: MirrorRequest & { readonly paths: readonly ByteString[] }): Promise<void>;
 }

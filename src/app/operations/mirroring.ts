@@ -1,5 +1,5 @@
 /** Mirrors: defining and changing them, their syncs, and the care for their file lists. */
-import { checkFiles, forgetPaths, recoverFiles } from "../../actors/mirror-files/index.ts";
+import { checkFiles, forgetPaths, recoverFiles, writeLateAttributes } from "../../actors/mirror-files/index.ts";
 import type { CheckedItem, OpenedMirror, RecoveredItem } from "../../actors/mirror-files/index.ts";
 import type { SyncOutcome, SyncWatcher } from "../../actors/mirror/index.ts";
 import { isRainbowError, RainbowError } from "../../core/index.ts";
@@ -20,6 +20,8 @@ import type {
 } from "./mirror-types.ts";
 import type { ByteString } from "./imports.ts";
 import { readable } from "./events.ts";
+
+const LATE_PAGE = 1000;
 
 export function mirroring(context: OperationsContext): MirrorOperations {
   const { mirrors, runner } = context;
@@ -45,6 +47,10 @@ export function mirroring(context: OperationsContext): MirrorOperations {
     mirrorLog: ({ name, maxCount }, signal) => log(context, name, maxCount, signal),
     mirrorCheck: (request, signal) => check(context, request, signal),
     mirrorRecover: ({ name }, signal) => recover(context, name, signal),
+    mirrorSettle: async ({ name }) => {
+      const mirror = await mirrors.named(name);
+      return runner.alone(mirror, nobodyIsTold, () => settle(context, mirror));
+    },
     mirrorForget: async ({ name, paths }) => {
       const mirror = await mirrors.named(name);
       await runner.alone(mirror, nobodyIsTold, async () => await forgetPaths(await mirror.files(), paths));
@@ -203,6 +209,15 @@ async function* recover(
 function summaryOf(report: { readonly type: "summary" } & object): MirrorSummary {
   const { type, ...counts } = report;
   return { type, counts: counts as Record<string, number> };
+}
+
+/** All of them. What cannot be written now is passed over. */
+async function settle({ mirrors }: OperationsContext, mirror: OpenedMirror): Promise<number> {
+  const [files, objects] = [await mirror.files(), await mirrors.objectsOf(mirror)];
+  let count = 0;
+  let late = files.lateAttributes.some("" as ByteString, LATE_PAGE);
+  for (; late.length > 0; late = files.lateAttributes.some(late.at(-1)!.path, LATE_PAGE)) count += await writeLateAttributes(files, objects, late);
+  return count;
 }
 
 /** No sync runs beside it. It holds the turn until it is read to its end, or left. */

@@ -14,6 +14,7 @@ const CHANGING = [
   "mirrorRemove",
   "mirrorTrigger",
   "mirrorForget",
+  "mirrorSettle",
 ] as const satisfies readonly (keyof Operations)[];
 const CHANGING_STREAMS = ["rebase", "purge", "repair", "mirrorSync", "mirrorCheck", "mirrorRecover"] as const satisfies readonly (keyof Operations)[];
 

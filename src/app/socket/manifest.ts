@@ -50,5 +50,6 @@ export const OPERATIONS_MANIFEST = {
   mirrorLog: "stream",
   mirrorCheck: "stream",
   mirrorRecover: "stream",
+  mirrorSettle: "promise",
   mirrorForget: "promise",
 } as const satisfies Record<keyof Operations, Shape>;

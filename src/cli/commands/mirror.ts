@@ -23,6 +23,7 @@ const HELP = `
   mirror list-only SOURCE|NAME    what the server has; of a server alone, its modules
   mirror check NAME               the file list against what is stored, and against the server
   mirror recover NAME             make the file list anew from what is stored
+  mirror settle NAME              write modes and times that changed alone to a bucket's objects
   mirror forget NAME PATH...      have the next sync fetch these anew
   mirror remove NAME              forget it; what it stored stays
 'ls', 'cat', 'log', 'diff', 'find' and 'restore' take mirror:NAME/PATH@INSTANT. How each option compares with rsync's: src/rsync/OPTIONS.md.`;
@@ -58,6 +59,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   "list-only": listOnly,
   check,
   recover,
+  settle,
   forget,
   remove,
 };
@@ -231,6 +233,14 @@ function countsText(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .map(([name, count]) => `${name.replace(/Count$/, "")} ${count}`)
     .join(", ");
+}
+
+async function settle(invocation: Invocation, names: readonly string[]): Promise<number> {
+  const [name] = exactly(names, 1, "mirror settle NAME");
+  const count = await (await invocation.operations()).mirrorSettle({ name: name! });
+  await invocation.report.json({ type: "settled", name, count });
+  await invocation.report.line(`${name}: ${count === 0 ? "nothing was late" : `the modes and times of ${plural(count, "object")} were written`}`);
+  return EXIT.ok;
 }
 
 async function forget(invocation: Invocation, names: readonly string[]): Promise<number> {
