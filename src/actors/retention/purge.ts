@@ -18,6 +18,7 @@ import type { RebaseContext } from "./rebase.ts";
 import { upToDate } from "./snapshots.ts";
 
 const READER_LOOK_MS = 200;
+const WAIT_MS_MAX = 3 * READER_MS_MAX; // A restore may read for hours.
 const ROUNDS_MAX = 3;
 const FILES_MAX = 5_000_000; // In memory, and in events of 30,000 runs each.
 const PURGES_MAX = 1000; // Each is asked at every look at a file of the past.
@@ -149,9 +150,10 @@ async function staleReadersEnded(context: RebaseContext): Promise<boolean> {
   const { machine, clock, signal, onProgress } = context;
   const { projection, dig } = machine;
   const old = new Set(snapshotsBefore(context));
+  const untilUs = clock.monotonicUs() + WAIT_MS_MAX * 1000;
   const isStale = (revision: Revision): boolean => revision < projection.window() && !old.has(revision);
   while (dig.freeing.readersAt().some(isStale)) {
-    if (signal.aborted) return false;
+    if (signal.aborted || clock.monotonicUs() > untilUs) return false; // The next look goes on.
     dig.freeing.endIdleReaders(clock.monotonicUs(), READER_MS_MAX * 1000);
     onProgress?.({ phase: "waiting for readers", doneCount: 0, allCount: 0, freedBytes: 0 });
     await clock.sleep(READER_LOOK_MS, signal);

@@ -29,7 +29,7 @@ import type { LiveState } from "./live-state.ts";
 import { buildPastTree } from "./past-tree.ts";
 import { dueOf, planTree, TREE_LIMITS } from "./policy.ts";
 import type { Plan, TreeLimits } from "./policy.ts";
-import { changesPurges, purgesOf } from "./purges.ts";
+import { changesPurges, purgesIn } from "./purges.ts";
 import type { Purges } from "./purges.ts";
 import { reportWhile } from "./report-while.ts";
 import { SegmentCache } from "./segments.ts";
@@ -76,7 +76,7 @@ export class DigTreeProjection {
   private failure: { readonly error: unknown } | undefined;
   private readonly waiters = new Waiters();
   private isClosed = false;
-  private knownPurges: Purges | undefined;
+  private knownPurges: Purges;
 
   private constructor(options: ProjectionOptions) {
     this.store = options.store;
@@ -86,6 +86,7 @@ export class DigTreeProjection {
     this.limits = { ...TREE_LIMITS, ...options.limits };
     this.treeAtUs = this.clock.monotonicUs();
     this.state = this.startingState();
+    this.knownPurges = purgesIn(this.state);
   }
 
   /** Begins at the newest tree that the store knows; catchUp() brings it to the stream's end. */
@@ -169,7 +170,7 @@ export class DigTreeProjection {
       });
     }
     for (const recorded of batch.events) evolve(this.state, recorded);
-    if (changesPurges(batch)) this.knownPurges = undefined;
+    if (changesPurges(batch)) this.knownPurges = purgesIn(this.state, this.knownPurges);
     this.at = batch.last;
     this.chainHash = () => batch.chainHash;
     this.waiters.passed(this.at);
@@ -454,7 +455,7 @@ export class DigTreeProjection {
 
   /** What was purged, and from which instants. */
   purges(): Purges {
-    return (this.knownPurges ??= purgesOf(this.state.controls(PREFIX.purge)));
+    return this.knownPurges;
   }
 
   snapshots(): Snapshot[] {

@@ -33,10 +33,18 @@ interface Hidden {
 
 export class Purges {
   /** Newest first. */
-  private readonly all: readonly Hidden[];
+  private all: readonly Hidden[];
 
   constructor(facts: readonly PurgeFact[]) {
     this.all = facts.map(hiddenBy).sort((a, b) => b.purge.revision - a.purge.revision);
+  }
+
+  /** These, and those of before that the state has forgotten since: a reader may still be at an instant before them. */
+  and(before: Purges): Purges {
+    const own = new Set(this.all.map(({ purge }) => purge.revision));
+    const joined = new Purges([]);
+    joined.all = [...this.all, ...before.all.filter(({ purge }) => !own.has(purge.revision))].sort((a, b) => b.purge.revision - a.purge.revision);
+    return joined;
   }
 
   /** 0 where there is none. */
@@ -64,7 +72,13 @@ export class Purges {
   }
 }
 
-export function purgesOf(values: Iterable<{ readonly value: Buffer }>): Purges {
+/** Those of a state, and those known before. */
+export function purgesIn(state: State, before?: Purges): Purges {
+  const purges = purgesOf(state.controls(PREFIX.purge));
+  return before === undefined ? purges : purges.and(before);
+}
+
+function purgesOf(values: Iterable<{ readonly value: Buffer }>): Purges {
   return new Purges([...values].map(({ value }) => decodeFact<PurgeFact>(value)));
 }
 
