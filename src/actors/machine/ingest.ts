@@ -23,6 +23,7 @@ import type { ChunkStore } from "../../dig/index.ts";
 import { isOriginFit } from "../../events/index.ts";
 import type { ChainedStream, ChunksStored, MachineEvent } from "../../events/index.ts";
 import { ownBatch } from "./own-batch.ts";
+import { isMirrorStream } from "./rebased.ts";
 import { sameAsStored } from "./repeat.ts";
 import { judge, startEpoch } from "./state.ts";
 import type { MachineState } from "./state.ts";
@@ -134,6 +135,7 @@ export class Ingest implements HostLink {
     const { chain, clock } = this.options;
     refuseUnknownChunks(batch);
     refuseUnfitOrigins(batch);
+    if (!isMirrorStream(chain.stream)) refuseMirrorFacts(batch);
     const { numbers, stored, durable } = this.storeOrRefuse(batch.chunks);
     const { events, origins } = eventsOf(batch.changes, numbers, stored);
     const { agentTimeUs, monotonicUs, epoch, sequence } = batch;
@@ -266,6 +268,15 @@ function refuseUnfitOrigins({ changes, sequence }: Batch): void {
       sequence,
     });
   }
+}
+
+const MIRROR_FACTS: ReadonlySet<string> = new Set<Change["type"]>(["FileArrived", "LinkArrived", "FileWithdrawn", "SyncStarted", "SyncFinished", "SyncFailed"]);
+
+/** They say that content lies in an object store, of which a machine has none. */
+function refuseMirrorFacts({ changes, sequence }: Batch): void {
+  const foreign = changes.find(({ type }) => MIRROR_FACTS.has(type));
+  if (foreign === undefined) return;
+  throw new RainbowError("BATCH_REFUSED", `${foreign.type} is a fact of mirrors, and this is the stream of a machine`, { sequence, type: foreign.type });
 }
 
 interface Told {

@@ -45,6 +45,10 @@ export function mirrorStreamOf(mirror: string): string {
   return `mirror-${mirror}`;
 }
 
+export function isMirrorStream(stream: string): boolean {
+  return stream.startsWith("mirror-");
+}
+
 /** Of the stream of a machine or a mirror. */
 function noteStreamOf(stream: string): string {
   return stream.replace(/^(machine|mirror)-/, "rebased-");

@@ -1,5 +1,5 @@
 /** What happened to a path over time: versions, differences, deletions. */
-import { displayOf } from "../../core/index.ts";
+import { displayOf, isRainbowError } from "../../core/index.ts";
 import type { ByteString, NodeId } from "../../core/index.ts";
 import { deletionsBelow, diffTrees, logOfPath } from "../../projections/index.ts";
 import type { Difference, NodeRecord } from "../../projections/index.ts";
@@ -95,11 +95,21 @@ function entryOn({ view }: PlaceAt, path: ByteString, record: NodeRecord | undef
 
 async function textOfChange(before: PlaceAt, after: PlaceAt, from: Entry | undefined, to: Entry | undefined): Promise<string | undefined> {
   if (from?.kind !== "file" || to?.kind !== "file" || from.purged !== null || to.purged !== null) return undefined;
-  const textBefore = await textOf(from.sizeBytes, () => bytesOfFile(before.view, { path: from.path, node: from.node as NodeId }));
-  const textAfter = await textOf(to.sizeBytes, () => bytesOfFile(after.view, { path: to.path, node: to.node as NodeId }));
+  const textBefore = await textThere(before, from);
+  const textAfter = await textThere(after, to);
   if (textBefore === undefined || textAfter === undefined || textBefore === textAfter) return undefined;
   const versionOf = (path: ByteString, text: string, { asOf }: PlaceAt): TextVersion => ({ name: displayOf(path), label: `r${asOf.revision}`, text });
   return unifiedDiff(versionOf(from.path, textBefore, before), versionOf(to.path, textAfter, after));
+}
+
+/** undefined also where the target of a mirror no longer has that content: that it differs is known all the same. */
+async function textThere({ view }: PlaceAt, { sizeBytes, path, node }: Entry): Promise<string | undefined> {
+  try {
+    return await textOf(sizeBytes, () => bytesOfFile(view, { path, node: node as NodeId }));
+  } catch (error) {
+    if (isRainbowError(error, "OBJECT_CHANGED")) return undefined;
+    throw error;
+  }
 }
 
 function below(place: ByteString, path: ByteString): ByteString {

@@ -170,6 +170,15 @@ test("a hole in the sequence and a batch of an old epoch are refused", async () 
   assert.is(await refusal(ingest.send(batch(1, 1, [written(1, 0)], [chunkOf(1)]))), "BATCH_REFUSED");
 });
 
+test("a fact of mirrors is refused by a machine, and nothing of its batch is taken", async () => {
+  const { ingest, chunks } = await world();
+  await ingest.openSession();
+  const foreign: Change = { type: "SyncStarted", cause: "schedule" };
+  assert.is(await refusal(ingest.send(batch(1, 1, [written(1, 0), foreign], [chunkOf(1)]))), "BATCH_REFUSED");
+  assert.is(chunks.hashes.length, 0);
+  await ingest.send(batch(1, 1, [written(1, 0)], [chunkOf(1)]));
+});
+
 test("an extent that names a chunk the batch does not bring is refused before anything is stored", async () => {
   const { ingest, chunks } = await world();
   await ingest.openSession();

@@ -70,6 +70,9 @@ test("what happened to a path, what was deleted, and what differs between two in
   const request = { path: at("mirror:debian"), at: instant(first!), otherPath: at("mirror:debian"), otherAt: NOW, text: false };
   const differences = (await all(world.operations.diff(request))).flatMap((item) => (item.type === "difference" ? [`${item.what} ${item.path}`] : []));
   assert.equal(differences, ["changed mirror:debian/dists/Release", "removed mirror:debian/pool/a.deb", "added mirror:debian/pool/b c.deb"]);
+  const withText = await all(world.operations.diff({ ...request, text: true }));
+  const texts = withText.flatMap((item) => (item.type === "difference" ? [item.text] : []));
+  assert.equal(texts, [undefined, undefined, undefined], "the target has the older text no more, and the answer goes on");
   await world.mirrors.close();
 });
 
