@@ -203,4 +203,35 @@ test("on a disk without room a rebase still lets go of the past, keeps a snapsho
   }
 });
 
+test("a start on a disk without room protects, restores, and lets a rebase give room; with room nothing is missing", async () => {
+  const disk = loopFilesystem("ext4", DISK_MIB);
+  if (typeof disk === "string") return skipped("starting on a full disk", disk);
+  const place = placeOn(disk.path);
+  let rainbow = await open(place.data);
+  await rainbow.operations.addRoot({ path: place.top, options: { crossMounts: false, rules: [], fileBytesMax: 0 } });
+  const { revision } = await rainbow.operations.snapshot({ name: "first", at: { kind: "now" }, pinned: false });
+  const before = recordTree(os, place.top);
+  for (let i = 0; i < 3; i++) {
+    writeFileSync(join(place.root, "changing"), random.bytes(FILE_BYTES));
+    await rainbow.operations.flush({ full: false });
+  }
+  await rainbow.close();
+  fillByOthers(place.ballast);
+  rainbow = await open(place.data);
+  try {
+    await restoreTo(rainbow, place, place.restored, revision);
+    assert.equal(recordDifferences(before, recordTree(os, byteStringOfText(place.restored))), [], "restored while full");
+    let freedBytes = 0;
+    for await (const item of rainbow.operations.rebase({ to: { kind: "now" } })) if (item.type === "rebased") freedBytes = item.freedBytes;
+    assert.ok(freedBytes >= 2 * FILE_BYTES, `${freedBytes} bytes came back`);
+    assert.equal(recordDifferences(before, await recordAnswers(rainbow.operations, place.top, revision)), [], "the snapshot is whole");
+    rmSync(place.ballast);
+    const after = await rainbow.operations.flush({ full: false });
+    assert.equal(recordDifferences(recordTree(os, place.top), await recordAnswers(rainbow.operations, place.top, after.revision)), [], "nothing is missing");
+    await findNothingWrong(rainbow);
+  } finally {
+    await rainbow.close();
+  }
+});
+
 test.run();
