@@ -79,8 +79,8 @@ export class PressureWalk {
     this.facts = new RandomFacts(random, this.naive);
     this.clock.us = 1_700_000_000 * 1e6;
     const guardDays = 1 + random.int(3);
-    const windowDays = guardDays + 1 + random.int(6);
-    this.words = { guardDays, windowDays, keepDays: windowDays + random.int(20) };
+    const windowDays = guardDays + 1 + random.int(2);
+    this.words = { guardDays, windowDays, keepDays: windowDays + random.int(4) };
   }
 
   async open(): Promise<void> {
@@ -117,18 +117,18 @@ export class PressureWalk {
 
   /** A few hours pass; something is written, or a lot; now and then a clock jumps; then the policy is carried out. */
   async step(): Promise<void> {
-    const hours = 1 + this.random.int(6);
+    const hours = 1 + this.random.int(10);
     this.ranUs += hours * HOUR_US;
     this.clock.us += hours * HOUR_US;
     this.agentUs += hours * HOUR_US;
     const batches = this.kind.isPressing ? 1 + this.random.int(6) : 1;
     for (let i = 0; i < batches; i++) await this.batch();
     if (this.random.chance(0.3)) await this.world.until(this.snapshot());
-    if (this.random.chance(0.05)) await this.world.until(this.drop());
     if (this.random.chance(0.5)) await this.buildTree();
     if (this.random.chance(0.04)) this.jump();
     await this.buildTree(); // There is one a day at least.
-    const report = await this.world.until(this.keeper.look(this.context));
+    const dropping = this.random.chance(0.1) ? this.drop() : Promise.resolve(); // People and the policy may drop the same one.
+    const [report] = await this.world.until(Promise.all([this.keeper.look(this.context), dropping]));
     if (report.isFull) this.count("full");
     if (this.failure !== undefined) throw this.failure;
     await this.learn((await this.store.info(STREAM)).headRevision);
@@ -211,11 +211,13 @@ export class PressureWalk {
   }
 
   private async drop(): Promise<void> {
-    const loose = this.machine.projection.snapshots().filter(({ name }) => this.snapshots.has(name));
-    if (loose.length === 0) return;
-    const { name } = this.random.pick(loose);
-    await dropSnapshot(this.machine, name);
-    this.snapshots.delete(name);
+    const [oldest] = this.machine.projection.snapshots().filter(({ name, pinned }) => this.snapshots.has(name) && !pinned);
+    if (oldest === undefined) return;
+    this.snapshots.delete(oldest.name);
+    await dropSnapshot(this.machine, oldest.name).catch((error: unknown) => {
+      if (!isRainbowError(error, "NOT_FOUND")) throw error;
+      this.count("dropped by the policy before");
+    });
   }
 
   /** What no policy may let go is there, and answers. */
