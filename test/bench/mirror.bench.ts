@@ -16,7 +16,7 @@ import type { Row } from "./report.ts";
 const FILES_PER_FOLDER = 1000;
 const PIECE_BYTES = 1 << 20;
 const CHANGES = 40;
-const SYNCER = join(import.meta.dirname, "mirror-syncer.ts");
+const SYNCER = join(import.meta.dirname, "../support/mirror-syncer.ts");
 
 const options = benchOptions();
 const fileCount = options.isQuick ? 3000 : 100_000;

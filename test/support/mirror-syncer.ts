@@ -9,8 +9,8 @@ import type { ByteString } from "../../src/core/index.ts";
 import { openLmdbEventStore } from "../../src/events/lmdb/index.ts";
 import { openDirectoryStore } from "../../src/objects/directory/index.ts";
 import { openDigests } from "../../src/rsync/index.ts";
-import { bytePath } from "../support/compare-trees.ts";
-import { StoredMirror } from "../support/stored-mirror.ts";
+import { bytePath } from "./compare-trees.ts";
+import { StoredMirror } from "./stored-mirror.ts";
 
 const [port, module, target, directory] = process.argv.slice(2) as [string, string, string, string];
 const isNew = !existsSync(directory);
