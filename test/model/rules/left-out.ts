@@ -187,8 +187,7 @@ export const LEFT_OUT: readonly LeftOut[] = [
     rule: 14,
     what: "chunks that no event names are not given back at open",
     changes: one("src/actors/machine/open.ts", "await dig.chunks.giveBack(projection.nextChunk());", ""),
-    test: RETENTION,
-    walksMax: 20,
+    test: "test/unit/actors/machine-open.test.ts",
   },
   {
     rule: 15,
