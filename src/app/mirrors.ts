@@ -33,6 +33,8 @@ export interface MirrorsOptions {
   /** Of the disk that all this lies on. */
   readonly freeBytes: () => number;
   /** Where a mirror's payload lies. */
+  /** Absent: targets have none. */
+  readonly identityOf?: (target: string) => string | undefined;
   readonly openObjects: (definition: MirrorDefinition, create: boolean) => Promise<ObjectStore>;
   readonly content: Omit<MirrorContent, "objects">;
 }
@@ -104,6 +106,11 @@ export class Mirrors {
   /** Makes the bucket or the directory of a new mirror where it is missing, and tries it. */
   async makeTarget(definition: MirrorDefinition): Promise<void> {
     await (await this.options.openObjects(definition, true)).close();
+  }
+
+  /** Which directory the target is now; undefined for a bucket. */
+  identityOf(target: string): string | undefined {
+    return this.options.identityOf?.(target);
   }
 
   /** Its history and its file list go; what it stored stays where it is. */

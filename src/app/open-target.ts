@@ -1,7 +1,7 @@
 /** The object store that a mirror's target names: a directory, or a bucket. */
 import { chmodSync, mkdirSync } from "node:fs";
 import { byteStringOfText, RainbowError } from "../core/index.ts";
-import type { Os, Random } from "../core/index.ts";
+import type { ByteString, Os, Random } from "../core/index.ts";
 import type { ObjectStore } from "../objects/index.ts";
 import { openDirectoryStore } from "../objects/directory/index.ts";
 import { openS3Store } from "../objects/s3/index.ts";
@@ -15,7 +15,7 @@ export interface TargetParts {
   readonly random: Random;
   /** Makes what is missing. */
   readonly create: boolean;
-  readonly settings: Pick<MirrorSettings, "versioning" | "endpoint" | "awsProfile">;
+  readonly settings: Pick<MirrorSettings, "versioning" | "endpoint" | "awsProfile" | "targetIdentity">;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -23,7 +23,11 @@ export async function openTarget(target: string, { os, random, create, settings,
   const parsed = parseTarget(target);
   if (parsed.kind === "directory") {
     if (create) makeDirectory(parsed.path);
-    return openDirectoryStore({ path: byteStringOfText(parsed.path), os, random });
+    const store = openDirectoryStore({ path: byteStringOfText(parsed.path), os, random });
+    if (settings.targetIdentity === undefined || settings.targetIdentity === targetIdentity(target, os)) return store;
+    await store.close();
+    const what = "is another directory than the one that the mirror was made in: is its disk mounted?";
+    throw new RainbowError("TARGET_REFUSED", `${target} ${what} 'rainbow mirror set NAME --accept-target' takes the one that is there`, { target });
   }
   const { versioning, endpoint, awsProfile } = settings;
   const region = environment["AWS_REGION"] ?? environment["AWS_DEFAULT_REGION"];
@@ -36,6 +40,14 @@ export async function openTarget(target: string, { os, random, create, settings,
     ...(awsProfile === undefined ? {} : { profile: awsProfile }),
     ...(region === undefined ? {} : { region }),
   });
+}
+
+/** Which directory it is: its filesystem, where that has a name that stays, and its inode. Undefined for a bucket. */
+export function targetIdentity(target: string, os: Os): string | undefined {
+  if (parseTarget(target).kind !== "directory") return undefined;
+  const path = byteStringOfText(target);
+  const { uuid } = os.filesystem(path);
+  return `${uuid.startsWith("fsid:") ? "" : uuid}:${os.lstat(`${path}/.` as ByteString).inode}`;
 }
 
 /** The last name of it alone: where more is missing, a disk may not be mounted. */

@@ -28,7 +28,7 @@ import type { SalvagedEvents } from "./mend-events.ts";
 import { forgetNotedRoots, readNotedRoots } from "./noted-roots.ts";
 import { openEvents } from "./open-events.ts";
 import type { OpenedRainbow, OpenRainbowOptions } from "./open-late.ts";
-import { openTarget } from "./open-target.ts";
+import { openTarget, targetIdentity } from "./open-target.ts";
 import { operationsOf } from "./operations/index.ts";
 import { chooseOs, openContentCalls, openDisk, openXxh3, openZstd, openZstdStreams } from "./os/index.ts";
 import { dialTcp } from "./rsync-wire.ts";
@@ -165,6 +165,7 @@ function makeMirrors({ os, disk, directory }: Parts, { clock, random, version }:
     openMemory: (path) => openLmdbControl({ path, create: true, readOnly: false }),
     freeBytes: () => disk.freeBytes(directory.path),
     openObjects: ({ target, options }, create) => openTarget(target, { os, random, create, settings: settingsOf(options), environment: process.env }),
+    identityOf: (target) => targetIdentity(target, os),
     content: { digests, owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } },
   });
 }

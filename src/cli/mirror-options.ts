@@ -48,6 +48,7 @@ export interface MirrorOptionWords {
   readonly versioning?: boolean;
   readonly endpointUrl?: string;
   readonly awsProfile?: string;
+  readonly acceptTarget?: boolean;
   readonly dryRun?: boolean;
   readonly progress?: boolean;
   readonly verbose?: boolean;
@@ -91,6 +92,7 @@ export function declareMirrorOptions(command: Command): void {
     .option("--login-digest <name>", "the weakest digest to log in with: sha512, sha256, sha1 (default), md5, md4")
     .option("--versioning", "add, set: turn the bucket's versioning on, so that old content can be read")
     .option("--endpoint-url <url>", "of the S3 server (default: as every AWS tool finds it: AWS_ENDPOINT_URL, ~/.aws/config)")
+    .option("--accept-target", "set: the directory that is there now is the target, though it is another one than before")
     .option("--aws-profile <name>", "of ~/.aws (default: AWS_PROFILE)");
 }
 

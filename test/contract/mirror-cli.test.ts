@@ -1,7 +1,7 @@
 /** rainbow mirror as a user calls it: a real rsync daemon, a directory or a real S3 server, in the foreground and by a running host. */
 // Time limit: 900 s
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { suite } from "uvu";
@@ -37,7 +37,8 @@ housed("a mirror is defined, synced, asked about, cared for and given up", async
   house.write({ "dists/Release": "release 1", "pool/a.deb": "package a" });
   const [defined] = await house.json(["mirror", "add", house.url, "target", "--name", "debian", "--exclude", "*.iso", "--every", "6h"]);
   assert.equal([defined!["name"], defined!["source"], defined!["target"]], ["debian", house.url, house.target]);
-  assert.equal(defined!["settings"], { everyMs: 21_600_000, filters: ["- *.iso"] });
+  const { targetIdentity, ...settings } = defined!["settings"] as Json;
+  assert.equal(settings, { everyMs: 21_600_000, filters: ["- *.iso"] });
   house.write({ "big.iso": "left out" });
 
   const dry = await house.json(["mirror", "sync", "debian", "--dry-run"]);
@@ -72,7 +73,12 @@ housed("a mirror is defined, synced, asked about, cared for and given up", async
   assert.match(await house.ok(["mirror", "recover", "debian"]), /same 4/);
 
   await house.ok(["mirror", "set", "debian", "--every", "never", "--delete-grace", "2h"]);
-  assert.equal((await house.json(["mirror", "list"]))[0]!["settings"], { everyMs: 0, filters: ["- *.iso"], deleteGraceMs: 7_200_000 });
+  assert.equal((await house.json(["mirror", "list"]))[0]!["settings"], {
+    everyMs: 0,
+    filters: ["- *.iso"],
+    targetIdentity,
+    deleteGraceMs: 7_200_000,
+  });
   await house.ok(["mirror", "remove", "debian"]);
   assert.equal(await house.json(["mirror", "list"]), []);
   assert.ok(existsSync(join(house.target, "pool/a.deb")), "what it stored stays");
@@ -138,6 +144,25 @@ housed("a tree of all kinds is what rsync makes of it", async (house) => {
   const reference = join(house.home.base, "reference");
   spawnSync("rsync", ["-rlpt", "--modify-window=-1", `${house.url}/`, `${reference}/`]);
   assert.equal(plainDifferences(os, bytePath(reference), bytePath(house.target)), []);
+});
+
+housed("another directory in the target's place is refused until somebody accepts it", async (house) => {
+  house.write({ f: "content" });
+  await house.ok(["mirror", "add", house.url, house.target]);
+  await house.ok(["mirror", "sync"]);
+  renameSync(house.target, `${house.target}.away`);
+  const gone = await house.run("mirror", "sync");
+  assert.is(gone.exitCode, 21, gone.stderr);
+  mkdirSync(house.target);
+  house.write({ f: "changed content" });
+  const other = await house.run("mirror", "sync");
+  assert.is(other.exitCode, 2);
+  assert.match(other.stderr, /is its disk mounted/);
+  assert.equal(readdirSync(house.target), []);
+  await house.ok(["mirror", "set", "tree", "--accept-target"]);
+  await house.ok(["mirror", "recover", "tree"]);
+  await house.ok(["mirror", "sync"]);
+  assert.is(readFileSync(join(house.target, "f"), "utf8"), "changed content");
 });
 
 housed(

@@ -42,6 +42,7 @@ const SETTINGS: Readonly<Record<keyof MirrorSettings, Check>> = {
   versioning: isFlag,
   endpoint: (value) => isText(value) && /^https?:\/\/[^/]+/.test(value as string),
   awsProfile: isText,
+  targetIdentity: isText,
 };
 
 function isRule(text: ByteString): boolean {

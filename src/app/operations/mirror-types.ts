@@ -34,6 +34,8 @@ export interface MirrorSettings {
   readonly versioning?: boolean;
   readonly endpoint?: string;
   readonly awsProfile?: string;
+  /** Which directory the target was when it was made: another one in its place, as where a disk is not mounted, is refused. */
+  readonly targetIdentity?: string;
 }
 
 /** Filters as they are given: rules, patterns (one, or the lines of a file), or the paths that alone are wanted. */
@@ -43,7 +45,7 @@ export interface FilterLines {
 }
 
 /** Settings as a command line gives them; `profile` and `filterLines` become settings. */
-export interface MirrorWords extends Omit<MirrorSettings, "filters"> {
+export interface MirrorWords extends Omit<MirrorSettings, "filters" | "targetIdentity"> {
   readonly filterLines?: readonly FilterLines[];
   readonly profile?: string;
 }
@@ -160,8 +162,8 @@ export interface MirrorLogItem {
 export interface MirrorOperations {
   /** Defines a mirror, and makes its bucket or directory where it is missing. Its first sync comes with its schedule, or when it is asked for. */
   mirrorAdd(request: MirrorAddRequest): Promise<MirrorEntry>;
-  /** Changes what is given, and nothing else. */
-  mirrorSet(request: MirrorRequest & { readonly words: MirrorWords }): Promise<MirrorEntry>;
+  /** Changes what is given, and nothing else. With `acceptsTarget` the directory that is there now is the target. */
+  mirrorSet(request: MirrorRequest & { readonly words: MirrorWords; readonly acceptsTarget: boolean }): Promise<MirrorEntry>;
   /** Its history and its file list go; what it stored stays. BUSY while it syncs. */
   mirrorRemove(request: MirrorRequest): Promise<void>;
   mirrors(): Promise<readonly MirrorEntry[]>;

@@ -27,7 +27,7 @@ export function mirroring(context: OperationsContext): MirrorOperations {
   const { mirrors, runner } = context;
   return {
     mirrorAdd: (request) => add(context, request),
-    mirrorSet: async ({ name, words }) => change(context, await mirrors.named(name), words),
+    mirrorSet: async ({ name, words, acceptsTarget }) => change(context, await mirrors.named(name), words, acceptsTarget),
     mirrorRemove: async ({ name }) => {
       const mirror = await mirrors.named(name);
       await runner.forget(mirror);
@@ -84,9 +84,13 @@ async function add({ mirrors, runner }: OperationsContext, request: MirrorAddReq
   }
   mirrors.checkName(definition.label);
   await mirrors.makeTarget(definition);
-  const mirror = await mirrors.add(definition);
+  const mirror = await mirrors.add({ ...definition, options: { ...settings, ...identified(mirrors.identityOf(target)) } });
   await runner.adopt(mirror);
   return entryOf(mirror);
+}
+
+function identified(targetIdentity: string | undefined): Pick<MirrorSettings, "targetIdentity"> {
+  return targetIdentity === undefined ? {} : { targetIdentity };
 }
 
 function overlaps(a: string, b: string): boolean {
@@ -94,10 +98,11 @@ function overlaps(a: string, b: string): boolean {
 }
 
 /** Takes effect at once: its life begins anew. */
-async function change({ mirrors, runner }: OperationsContext, mirror: OpenedMirror, words: MirrorWords): Promise<MirrorEntry> {
+async function change({ mirrors, runner }: OperationsContext, mirror: OpenedMirror, words: MirrorWords, acceptsTarget: boolean): Promise<MirrorEntry> {
   const definition = mirror.definition();
   const given = settingsOfWords(words);
-  const options = { ...settingsOf(definition.options), ...given } as Readonly<Record<string, unknown>>;
+  const identity = acceptsTarget ? identified(mirrors.identityOf(definition.target)) : {};
+  const options = { ...settingsOf(definition.options), ...given, ...identity } as Readonly<Record<string, unknown>>;
   await runner.forget(mirror);
   if (given.versioning === true) await mirrors.makeTarget({ ...definition, options });
   await mirror.redefine({ ...definition, options });

@@ -87,8 +87,10 @@ function targetWord({ context }: Invocation, text: string): string {
 async function set(invocation: Invocation, names: readonly string[], options: MirrorOptionWords): Promise<number> {
   const [name] = exactly(names, 1, "mirror set NAME [options]");
   const words = mirrorWords(invocation, options);
-  if (Object.keys(words).length === 0) throw new RainbowError("USAGE", "'mirror set' takes the options to be changed, as in 'mirror set debian --every 6h'");
-  await reportEntry(invocation, await (await invocation.operations()).mirrorSet({ name: name!, words }));
+  const acceptsTarget = options.acceptTarget === true;
+  if (Object.keys(words).length === 0 && !acceptsTarget)
+    throw new RainbowError("USAGE", "'mirror set' takes the options to be changed, as in 'mirror set debian --every 6h'");
+  await reportEntry(invocation, await (await invocation.operations()).mirrorSet({ name: name!, words, acceptsTarget }));
   return EXIT.ok;
 }
 
@@ -102,7 +104,9 @@ async function list(invocation: Invocation, names: readonly string[]): Promise<n
 
 async function reportEntry({ report }: Invocation, entry: MirrorEntry): Promise<void> {
   await report.json({ type: "mirror", ...entry });
-  const settings = Object.entries(entry.settings).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  const settings = Object.entries(entry.settings)
+    .filter(([setting]) => setting !== "targetIdentity")
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   await report.data([entry.name, entry.source, entry.target, ...settings].join("  "));
 }
 
