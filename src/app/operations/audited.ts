@@ -71,6 +71,8 @@ const NOTED: { readonly [Name in keyof Operations]?: Noted } = {
   mirrorAdd: { action: "protect", wanted: mirrorText },
   mirrorSet: { action: "policy", wanted: mirrorText },
   mirrorRemove: { action: "release", wanted: mirrorText },
+  mirrorForget: { action: "repair", paths: ({ paths }) => paths ?? [], wanted: mirrorText },
+  mirrorRecover: { action: "repair", isLong: true, wanted: mirrorText },
 };
 
 function mirrorText({ name }: Asked): string {
@@ -111,6 +113,7 @@ const STREAMS: ReadonlySet<string> = new Set<keyof Operations>([
   "purge",
   "repair",
   "replay",
+  "mirrorRecover",
 ]);
 
 function callNoted(context: OperationsContext, name: string, noted: Noted, method: Method): Method {
