@@ -17,6 +17,7 @@ import type { ObjectStore } from "../objects/index.ts";
 import type { View } from "../projections/index.ts";
 
 const MEMORY_FILE = "memory.lmdb";
+const BROKEN_UPLOADS_FILE = "broken-uploads.json";
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,99}$/u; // It stands in paths, before "/" and "@".
 const NAMES_SHOWN = 5;
 
@@ -86,6 +87,11 @@ export class Mirrors {
         ? "none is defined yet: 'rainbow mirror add' defines one"
         : `there are ${known.join(", ")}${all.length > known.length ? " and others" : ""}`;
     throw new RainbowError("NOT_FOUND", `there is no mirror '${name}': ${hint}`, { name });
+  }
+
+  /** Where it is written down what was received of files whose connection broke. */
+  brokenUploadsFile({ machine }: OpenedMirror): string {
+    return join(this.directoryOf(machine.machine), BROKEN_UPLOADS_FILE);
   }
 
   /** Defines a new one. USAGE where the name is taken, or none. */

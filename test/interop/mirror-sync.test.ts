@@ -18,7 +18,7 @@ import {
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { lastOfProfile } from "../../src/actors/mirror/index.ts";
+import { decodeBrokenUploads, encodeBrokenUploads, lastOfProfile } from "../../src/actors/mirror/index.ts";
 import type { Dial } from "../../src/actors/mirror/index.ts";
 import { dialTcp } from "../../src/app/rsync-wire.ts";
 import { RainbowError } from "../../src/core/index.ts";
@@ -325,6 +325,13 @@ for (const kind of ["a tree", "no tree"])
     }
     rig.dial = refusing;
     assert.is(await codeOf(rig.sync()), "RSYNC_UNREACHABLE");
+    // A process that comes later.
+    const written = encodeBrokenUploads(rig.memory.brokenUploads ?? []);
+    rig.forget();
+    rig.memory.brokenUploads = decodeBrokenUploads(written);
+    assert.is(rig.memory.brokenUploads.length, 1);
+    for (const text of [written.slice(0, -5), "[]", "null", '{"version":1,"uploads":[null,{"entry":{},"token":"x","sums":{"sums":""}}]}'])
+      assert.equal(decodeBrokenUploads(text), []);
     rig.dial = dialTcp;
     const { counts } = await rig.sync();
     assert.ok(counts.fetchedBytes < 7 << 20, `${counts.fetchedBytes} bytes were fetched after the breaks`);

@@ -24,6 +24,11 @@ export interface Resumable {
   readonly sums: RememberedSums;
 }
 
+/** Sums as they are written down. */
+type Written = Omit<RememberedSums, "sums"> & { readonly sums: string };
+
+const VERSION = 1;
+const WEAK_BYTES = 4;
 export const RESUMED_BYTES_MIN = 1 << 20; // Less is fetched again sooner than it is looked for.
 
 export async function resumeUploads(store: ObjectStore, uploads: readonly BrokenUpload[]): Promise<Map<ByteString, Resumable>> {
@@ -60,4 +65,33 @@ export function sumsOfFirst(sums: RememberedSums, byteCount: number): Remembered
   if (!Number.isInteger(blockCount) || blockCount > sums.blockCount) return undefined;
   const rowBytes = sums.sums.length / sums.blockCount;
   return { ...sums, blockCount, remainderBytes: 0, sums: sums.sums.subarray(0, blockCount * rowBytes) };
+}
+
+/** As text, for a process that comes later. */
+export function encodeBrokenUploads(uploads: readonly BrokenUpload[]): string {
+  return JSON.stringify({
+    version: VERSION,
+    uploads: uploads.map((upload) => ({ ...upload, sums: { ...upload.sums, sums: upload.sums.sums.toString("base64") } })),
+  });
+}
+
+/** What was encoded; nothing where the text is another's, or cut: these files are then fetched whole. */
+export function decodeBrokenUploads(text: string): BrokenUpload[] {
+  let read: unknown;
+  try {
+    read = JSON.parse(text);
+  } catch {
+    return [];
+  }
+  if (typeof read !== "object" || read === null || !("version" in read) || read.version !== VERSION || !("uploads" in read)) return [];
+  return Array.isArray(read.uploads) ? read.uploads.flatMap((each: unknown) => decodeOne(each) ?? []) : [];
+}
+
+function decodeOne(read: unknown): BrokenUpload | undefined {
+  if (typeof read !== "object" || read === null || !("entry" in read && "token" in read && "sums" in read)) return undefined;
+  const { entry, token, sums } = read as { readonly entry: BrokenUpload["entry"]; readonly token: string; readonly sums: Written };
+  const bytes = Buffer.from(sums.sums, "base64");
+  const counts = [sums.blockBytes, sums.blockCount, sums.strongBytes, entry.sizeBytes];
+  const isSound = counts.every((count) => Number.isSafeInteger(count) && count > 0) && bytes.length === sums.blockCount * (WEAK_BYTES + sums.strongBytes);
+  return isSound && token !== "" ? { entry: { ...entry, linkTarget: undefined }, token, sums: { ...sums, offsets: undefined, sums: bytes } } : undefined;
 }

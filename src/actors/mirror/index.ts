@@ -4,6 +4,8 @@
  * there is doubt that the list was whole; what a broken sync recorded counts. Not for: sockets (a port), or what is known of a mirror
  * (the file list).
  */
+export { decodeBrokenUploads, encodeBrokenUploads } from "./broken-uploads.ts";
+export type { BrokenUpload } from "./broken-uploads.ts";
 export { mayWorkLater, mirrorActor, mirrorAlarms, nextStartMs, retryDelayMs } from "./machine.ts";
 export type { MirrorContext, MirrorInput, MirrorSignal } from "./machine.ts";
 export { SYNC_OPTIONS } from "./options.ts";

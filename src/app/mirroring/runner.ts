@@ -14,6 +14,7 @@ import type { ByteString, Clock, Random } from "../../core/index.ts";
 import type { Digests, OpenZstdStream } from "../../rsync/index.ts";
 import type { Mirrors } from "../mirrors.ts";
 import type { MirrorSettings } from "../operations/index.ts";
+import { readBrokenUploads, writeBrokenUploads } from "./broken-uploads-file.ts";
 import { loginOf } from "./passwords.ts";
 import { settingsOf, syncOptionsOf } from "./settings.ts";
 import type { LoginDigest } from "./settings.ts";
@@ -194,7 +195,8 @@ export class MirrorRunner {
         jitter: () => random.bytes(4).readUInt32LE(0) / 2 ** 32,
       },
     });
-    const memory = { seed: seedOf(mirror), refusesSeed: false, hasTidied: false };
+    const brokenUploads = readBrokenUploads(this.options.mirrors.brokenUploadsFile(mirror));
+    const memory = { seed: seedOf(mirror), refusesSeed: false, hasTidied: false, brokenUploads };
     const life: Life = { name: label, actor, turns: new Turns(), memory, stop: new AbortController(), waiters: [], ownPhase: "" };
     actor.start();
     return life;
@@ -257,9 +259,20 @@ export class MirrorRunner {
       source: mirrorSource(parsed, login, { family, localAddress }),
       memory: life.memory,
     };
-    const outcome = await syncMirror(parts, syncOptionsOf(settings, asked.dryRun), cause, asked.watcher, signal);
+    const outcome = await noting(mirrors.brokenUploadsFile(mirror), life.memory, () =>
+      syncMirror(parts, syncOptionsOf(settings, asked.dryRun), cause, asked.watcher, signal),
+    );
     if (!asked.dryRun && !outcome.isUnchanged) await writeLateAttributes(files, store, late, signal);
     return outcome;
+  }
+}
+
+/** Whatever became of the sync, what can be gone on with is written down. */
+async function noting(path: string, memory: SyncMemory, sync: () => Promise<SyncOutcome>): Promise<SyncOutcome> {
+  try {
+    return await sync();
+  } finally {
+    writeBrokenUploads(path, memory.brokenUploads ?? []);
   }
 }
 
