@@ -246,6 +246,21 @@ test("a freed block is not used again before its freeing is durable", async () =
   await sound(rig);
 });
 
+test("numbers of freed chunks are not given again: a tree knows how far they went", async () => {
+  const rig = await DigRig.opened();
+  const first = await rig.store("a");
+  const newest = await rig.store("b");
+  await rig.build(10, { x: "1" }, [
+    [first, 1],
+    [newest, 0, 8],
+  ]);
+  await rig.moveWindow(10);
+  await rig.work();
+  assert.not.ok(rig.isStored(newest));
+  await rig.reopen();
+  assert.is(rig.dig.chunks.nextNumber(), newest + 1);
+});
+
 test("several chunks in one block free it with the last", async () => {
   const rig = await DigRig.opened();
   const { first, durable } = rig.dig.chunks.store(["a", "b", "c"].map((text) => rigChunk(text, 600)));
