@@ -60,8 +60,9 @@ export function refusalOf(error: unknown): Refusal {
   return { code: error.code, exitCode: error.exitCode, message: error.message };
 }
 
+/** Without notices: that the audit is damaged and takes no entry is told beside an answer, and is right. */
 async function collect(items: AsyncIterable<unknown>): Promise<string> {
   const lines: string[] = [];
-  for await (const item of items) lines.push(JSON.stringify(item));
+  for await (const item of items) lines.push(JSON.stringify(item, (key, value: unknown) => (key === "notices" ? undefined : value)));
   return lines.join("\n");
 }
