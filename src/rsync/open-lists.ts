@@ -151,6 +151,7 @@ export class OpenLists {
     for (const entry of sorted)
       if (entry !== undefined && !this.accepts(entry)) throw broken(`it lists '${shownPath(entry.path)}', which our filter leaves out`);
     if (this.agreement.isIncremental) this.awaitLists(directories);
+    else if (this.wanted.isRecursive && !this.wanted.isRelative) checkPlaces(sorted, directories);
     this.nextIndex = startIndex + entries.length + (this.agreement.isIncremental ? 1 : 0);
     if (this.nextIndex > INDEX_MAX) throw overLimit("more entries than indexes can name");
     const list = { directory, startIndex, sorted, ioError, handedOnCount: 0, isHandedOn: false, unsettledCount: 0 };
@@ -161,6 +162,15 @@ export class OpenLists {
   private awaitLists(directories: readonly Entry[]): void {
     for (const { path } of directories) this.awaited.set(this.directoryCount++, path);
     if (this.awaited.size > this.limits.openEntriesMax) throw overLimit(`more than ${this.limits.openEntriesMax} directories whose content is still to come`);
+  }
+}
+
+/** In one list of all, each entry lies in a directory that is listed, too: what lies below a symlink or a file is a lie. */
+function checkPlaces(entries: SortedEntries, directories: readonly Entry[]): void {
+  const paths = new Set<string>(directories.map(({ path }) => path));
+  for (const entry of entries) {
+    const slash = entry?.path.lastIndexOf("/") ?? -1;
+    if (slash >= 0 && !paths.has(entry!.path.slice(0, slash))) throw broken(`it lists '${shownPath(entry!.path)}' below what is no directory of its list`);
   }
 }
 

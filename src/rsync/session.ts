@@ -137,7 +137,7 @@ export class Session extends Conversation<SessionEvent> {
     const talk = {
       inbox: this.inbox,
       outbox: this.outbox,
-      onMotd: (line: string) => this.announce({ type: "motd", text: Buffer.from(line, "latin1").toString("utf8") }),
+      onMotd: (line: string) => this.announce({ type: "motd", text: shown(Buffer.from(line, "latin1").toString("utf8")) }),
     };
     const lines = new Lines(this.inbox);
     const hello = yield* greet(talk, lines, options.protocolMax ?? PROTOCOL_MAX);

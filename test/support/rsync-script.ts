@@ -1,4 +1,5 @@
 /** A server that says what a test tells it to, byte by byte, to a session without a socket. */
+import { createHash } from "node:crypto";
 import { Session } from "../../src/rsync/index.ts";
 import type { Basis, Digests, Entry, SessionEvent, SessionOptions } from "../../src/rsync/index.ts";
 import { COMPAT_ALL, COMPAT_WHOLE_LIST, frame, IndexWriter, WireWriter, writeEntry, writeListEnd } from "./rsync-wire.ts";
@@ -18,44 +19,24 @@ export interface ScriptOptions {
   readonly keepsNothing?: boolean;
 }
 
-/** Protocol 32 with md5, so that digests are easy to write. */
-export class ScriptedServer {
-  readonly session: Session;
-  readonly events: SessionEvent[] = [];
-  entryCount = 0;
+/** What a server says: protocol 32 with md5, so that digests are easy to write. */
+abstract class Script {
   readonly style: EntryStyle = { protocol: 32, hasVarintFlags: true, owners: false, devices: false };
   readonly indexes = new IndexWriter();
-  private readonly options: ScriptOptions;
+  private readonly isIncremental: boolean;
 
-  constructor(digests: Digests, options: ScriptOptions = {}) {
-    this.options = options;
-    this.session = new Session({ module: "m", digests: ["md5"], isIncremental: options.isIncremental ?? false, hardLinks: true, ...options.session }, digests);
+  constructor(isIncremental: boolean) {
+    this.isIncremental = isIncremental;
   }
 
-  /** Raw bytes, in pieces of `pieceBytes`; the session works off all of them. */
-  send(bytes: Buffer | string, pieceBytes = Infinity): this {
-    const all = Buffer.from(bytes as string, "latin1");
-    this.pull();
-    for (let at = 0; at < all.length; at += pieceBytes) {
-      this.session.feed(all.subarray(at, at + Math.min(pieceBytes, all.length)));
-      this.pull();
-    }
-    return this;
-  }
-
-  end(): this {
-    this.pull();
-    this.session.feedEnd();
-    this.pull();
-    return this;
-  }
+  abstract send(bytes: Buffer | string): this;
 
   /** Greeting, module, options, negotiation, seed: up to the first frame. */
-  open(compat = this.options.isIncremental === true ? COMPAT_ALL : COMPAT_WHOLE_LIST): this {
+  open(compat = this.isIncremental ? COMPAT_ALL : COMPAT_WHOLE_LIST): this {
     this.send("@RSYNCD: 32.0 sha512\n").send("@RSYNCD: OK\n");
     const out = new WireWriter();
     out.packed(compat);
-    const names = "md5 xxh128";
+    const names = "md5 sha1";
     out.u8(names.length);
     out.bytes(Buffer.from(names));
     out.i32(SEED);
@@ -87,6 +68,38 @@ export class ScriptedServer {
       for (const value of head) out.i32(value);
     });
   }
+}
+
+/** Said to a session at once. */
+export class ScriptedServer extends Script {
+  readonly session: Session;
+  readonly events: SessionEvent[] = [];
+  entryCount = 0;
+  private readonly options: ScriptOptions;
+
+  constructor(digests: Digests, options: ScriptOptions = {}) {
+    super(options.isIncremental ?? false);
+    this.options = options;
+    this.session = new Session({ module: "m", digests: ["md5"], isIncremental: options.isIncremental ?? false, hardLinks: true, ...options.session }, digests);
+  }
+
+  /** Raw bytes, in pieces of `pieceBytes`; the session works off all of them. */
+  send(bytes: Buffer | string, pieceBytes = Infinity): this {
+    const all = Buffer.from(bytes as string, "latin1");
+    this.pull();
+    for (let at = 0; at < all.length; at += pieceBytes) {
+      this.session.feed(all.subarray(at, at + Math.min(pieceBytes, all.length)));
+      this.pull();
+    }
+    return this;
+  }
+
+  end(): this {
+    this.pull();
+    this.session.feedEnd();
+    this.pull();
+    return this;
+  }
 
   typesOf(): string[] {
     return this.events.map(({ type }) => type);
@@ -100,6 +113,38 @@ export class ScriptedServer {
         this.session.request(event.index, this.options.basis?.(event.entry));
     }
     this.session.takeOutput();
+  }
+}
+
+/** Written down first, and said over a wire later, piece by piece as it is read. */
+export class WrittenScript extends Script {
+  readonly pieces: Buffer[] = [];
+
+  constructor({ isIncremental = false }: { readonly isIncremental?: boolean } = {}) {
+    super(isIncremental);
+  }
+
+  send(bytes: Buffer | string): this {
+    this.pieces.push(Buffer.from(bytes as string, "latin1"));
+    return this;
+  }
+
+  /** A whole content with the digest of `claimed`. */
+  content(index: number, bytes: Buffer | string, claimed = bytes): this {
+    const content = Buffer.from(bytes as string, "latin1");
+    this.answer(index);
+    const pieceBytes = 32 << 10;
+    for (let at = 0; at < content.length; at += pieceBytes) {
+      const piece = content.subarray(at, at + pieceBytes);
+      this.data((out) => out.i32(piece.length).bytes(piece));
+    }
+    return this.data((out) => out.i32(0).bytes(createHash("md5").update(claimed).digest()));
+  }
+
+  /** The ends of `phaseCount` phases, of which some may be said already, counts, goodbye. */
+  finish(phaseCount = 3): this {
+    for (let i = 0; i < phaseCount; i++) this.index(-1);
+    return this.data((out) => [1, 2, 3, 4, 5].forEach((value) => out.long(value, 3))).index(-1);
   }
 }
 

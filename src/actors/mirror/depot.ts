@@ -72,6 +72,8 @@ export class Depot {
   private openUploadCount = 0;
   private isWorking = false;
   private failure: { readonly cause: unknown } | undefined;
+  /** What is stored could not be made durable or recorded: nothing more is. */
+  private commitFailure: { readonly cause: unknown } | undefined;
   private waiting: (() => void)[] = [];
   private facts: MirrorFact[] = [];
   private sums: (SumsToRemember & { readonly key: ByteString })[] = [];
@@ -117,6 +119,14 @@ export class Depot {
     this.throwFailure();
   }
 
+  /** After a failure: what was stored before it, or beside it, is recorded, where that can be done. */
+  async salvage(): Promise<void> {
+    while (this.isWorking) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    this.commit();
+    await this.commits;
+    if (this.commitFailure !== undefined) throw this.commitFailure.cause;
+  }
+
   private async work(): Promise<void> {
     // What is added within one turn of the event loop goes together.
     await new Promise<void>((resolve) => setImmediate(resolve));
@@ -159,9 +169,10 @@ export class Depot {
     const forgotten = taken.flatMap((work) => ("forgetsSums" in work && work.forgetsSums ? [work.key] : []));
     if (forgotten.length > 0) await this.files.sums.forget(forgotten);
     if (this.store.features.isTree) return this.inOrder(taken);
-    // Keys do not know one another: at once, but for copies of what has only just been stored.
+    // Keys do not know one another: at once, but what is in the way goes first, and copies of what has only just been stored come last.
+    await Promise.all(taken.filter(({ kind }) => kind === "remove").map((work) => this.doOne(work)));
     await this.put(taken.filter((work) => work.kind === "put"));
-    await Promise.all(taken.filter(({ kind }) => kind !== "put" && kind !== "copy").map((work) => this.doOne(work)));
+    await Promise.all(taken.filter(({ kind }) => kind !== "remove" && kind !== "put" && kind !== "copy").map((work) => this.doOne(work)));
     await Promise.all(taken.filter(({ kind }) => kind === "copy").map((work) => this.doOne(work)));
   }
 
@@ -178,12 +189,30 @@ export class Depot {
 
   private async put(works: readonly (Work & { readonly kind: "put" })[]): Promise<void> {
     if (works.length === 0) return;
-    const places = await this.store.put(works.map(({ object }) => object));
-    for (let i = 0; i < works.length; i++) {
-      const { bytes } = works[i]!.object;
-      this.note(works[i]!, places[i]!, bytes.length);
-      this.contents.release(bytes);
+    try {
+      const places = await this.store.put(works.map(({ object }) => object));
+      for (let i = 0; i < works.length; i++) this.noteStored(works[i]!, places[i]!);
+    } catch (error) {
+      if (works.length > 1) await this.putOneByOne(works);
+      throw error;
     }
+  }
+
+  /** Some of a call are stored, and some are not: again, so that each that is has its fact. Stops where the store takes nothing. */
+  private async putOneByOne(works: readonly (Work & { readonly kind: "put" })[]): Promise<void> {
+    for (const work of works)
+      try {
+        const [place] = await this.store.put([work.object]);
+        this.noteStored(work, place!);
+      } catch (error) {
+        if (!isRainbowError(error, "TARGET_REFUSED", "LIMIT")) return; // The call's own error tells why.
+      }
+  }
+
+  private noteStored(work: Work & { readonly kind: "put" }, place: ObjectPlace): void {
+    const { bytes } = work.object;
+    this.note(work, place, bytes.length);
+    this.contents.release(bytes);
   }
 
   private async doOne(work: Work): Promise<void> {
@@ -249,6 +278,7 @@ export class Depot {
   private async remove(name: ObjectName): Promise<void> {
     const [failed] = await this.store.delete([name]);
     if (failed !== undefined) throw failed.error;
+    this.facts.push({ type: "FileWithdrawn", path: name.key, reason: "gone" });
   }
 
   /** Somebody else took or replaced the object: the mirror does not have it any more, and fetches it anew. */
@@ -274,11 +304,12 @@ export class Depot {
     this.commitCount++;
     this.commits = this.commits.then(async () => {
       try {
-        if (this.failure !== undefined) return;
+        if (this.commitFailure !== undefined) return;
         await this.store.settle();
         for (let at = 0; at < facts.length; at += FACTS_MAX) await this.files.record(facts.slice(at, at + FACTS_MAX));
         for (const { key, file, sums: remembered } of sums) this.files.sums.remember(key, file, remembered);
       } catch (cause) {
+        this.commitFailure ??= { cause };
         this.failure ??= { cause };
       } finally {
         this.commitCount--;

@@ -37,15 +37,16 @@ export class DirectoryCare {
   private readonly unfinished = new Map<ByteString, { readonly entry: Entry; readonly stored: FileEntry | undefined }>();
 
   /** Compared, with files on their way. */
-  private readonly openPaths = new Set<ByteString>();
+  private readonly openDirectories = new Map<ByteString, OpenDirectory>();
 
   constructor(parts: Parts) {
     this.parts = parts;
   }
 
   open(path: ByteString): OpenDirectory {
-    this.openPaths.add(path);
-    return { path, pendingCount: 0, isCompared: false, isChanged: false };
+    const directory = { path, pendingCount: 0, isCompared: false, isChanged: false };
+    this.openDirectories.set(path, directory);
+    return directory;
   }
 
   /** A directory of a tree that is not there, before anything in it. */
@@ -84,13 +85,19 @@ export class DirectoryCare {
 
   /** No further list will come: in directories without one nothing changes. */
   finishUnlisted(): void {
-    for (const path of this.unfinished.keys()) if (!this.openPaths.has(path)) this.finish({ path, pendingCount: 0, isCompared: true, isChanged: false });
+    for (const path of this.unfinished.keys()) if (!this.openDirectories.has(path)) this.finish({ path, pendingCount: 0, isCompared: true, isChanged: false });
+  }
+
+  /** The session ended in the middle: what was made is recorded as it is now, so that the next sync knows of it. */
+  abandon(): void {
+    for (const directory of this.openDirectories.values()) this.finish({ ...directory, pendingCount: 0, isCompared: true });
+    this.finishUnlisted();
   }
 
   private finish({ path, pendingCount, isCompared, isChanged }: OpenDirectory): void {
     const { depot, list, options, store } = this.parts;
     if (!isCompared || pendingCount > 0) return;
-    this.openPaths.delete(path);
+    this.openDirectories.delete(path);
     if (options.dryRun || !store.features.isTree) return;
     const own = this.unfinished.get(path);
     this.unfinished.delete(path);

@@ -408,6 +408,7 @@ export class Fetching {
     const { resumables, options } = this.parts;
     const { current } = this;
     this.current = undefined;
+    this.care.abandon();
     for (const { entry, resumed } of this.expected.values())
       if (resumed !== undefined && resumed.upload !== current?.incoming.resumedUpload) resumables.set(entry.path, resumed);
     const last = options.partial ? await current?.incoming.suspend() : await current?.incoming.abandon();

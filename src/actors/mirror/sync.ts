@@ -119,7 +119,7 @@ class Sync {
     const message = error instanceof Error ? error.message : String(error);
     this.parts.memory.hasTidied = false;
     try {
-      await this.depot.flush();
+      await this.depot.salvage();
       await this.parts.files.record([{ type: "SyncFailed", code, message: message.slice(0, 1000) }]);
     } catch (failure) {
       // The store or the stream is what failed: then that cannot be recorded, and the first error tells why.

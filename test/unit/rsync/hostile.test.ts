@@ -119,6 +119,9 @@ refuses("a prefix longer than the name before", "RSYNC_PROTOCOL", /shares more b
   server.open().data((out) => out.packed(0x20).bytes(Buffer.from([9, 1, 65]))),
 );
 refuses("a root that is a file", "RSYNC_PROTOCOL", /is none/, (server) => server.open().list([file(".")]));
+refuses("an entry below what is no directory", "RSYNC_PROTOCOL", /'a\/x' below what is no directory/, (server) =>
+  server.open().list([ROOT_ENTRY, { path: "a", mode: 0o120777, linkTarget: "/etc" }, file("a/x")]),
+);
 refuses("a path of too many folders", "RSYNC_LIMIT", /more than 1024 components/, (server) => server.open().list([file(Array(1100).fill("a").join("/"))]));
 
 // Entries.
