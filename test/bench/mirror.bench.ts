@@ -1,6 +1,6 @@
 /**
  * Mirrors modules of an rsync daemon into a directory, beside the rsync client on the same daemon: many small files fresh and unchanged,
- * one large file fresh, and with one hundredth of it changed. CPU of the receiving side alone; for Rainbow with the start of Node, events,
+ * one large file fresh, and with one hundredth of it changed; and a list of a million files, dry, beside one of a tenth. CPU of the receiving side alone; for Rainbow with the start of Node, events,
  * trees and the sync of the filesystem, which the client leaves to the kernel.
  */
 import { closeSync, mkdirSync, openSync, rmSync, utimesSync, writeFileSync, writeSync } from "node:fs";
@@ -16,11 +16,12 @@ import type { Row } from "./report.ts";
 const FILES_PER_FOLDER = 1000;
 const PIECE_BYTES = 1 << 20;
 const CHANGES = 40;
+const LISTER = join(import.meta.dirname, "mirror-listed-child.ts");
 const SYNCER = join(import.meta.dirname, "../support/mirror-syncer.ts");
 
 const options = benchOptions();
 const fileCount = options.isQuick ? 3000 : 100_000;
-const largeBytes = (options.isQuick ? 64 : 1024) * PIECE_BYTES;
+const largeBytes = (options.isQuick ? 64 : 2048) * PIECE_BYTES;
 const missing = missingPeer("rsync");
 if (missing !== undefined) throw new Error(missing);
 
@@ -77,6 +78,16 @@ async function ours(work: string, module: string): Promise<Outcome> {
   return { row: note(work, "rainbow", measured), wireBytes: counts.receivedBytes + counts.sentBytes };
 }
 
+/** A list of so many files that the mirror has not, in a dry run. */
+async function listed(count: number): Promise<Row> {
+  const work = `a list of ${count}, dry`;
+  say(`${work} …`);
+  const measured = await measure([process.execPath, "--max-semi-space-size=2", LISTER, String(count)], { env: environment });
+  const { arrivedCount } = JSON.parse(measured.stdout) as { readonly arrivedCount: number };
+  if (arrivedCount < count) throw new Error(measured.stdout);
+  return note(work, "rainbow", measured);
+}
+
 async function theirs(work: string, module: string): Promise<Outcome> {
   say(`${work}, rsync …`);
   const measured = await measure(["rsync", "-rlpt", "--stats", `${daemon.url}/${module}/`, at(`${module}-rsync`)]);
@@ -100,6 +111,9 @@ await ours("a large file, fresh", "large");
 changeLargeFile();
 const changed = { theirs: await theirs("a large file, 1 % changed", "large"), ours: await ours("a large file, 1 % changed", "large") };
 await daemon.stop();
+const manyCount = options.isQuick ? 100_000 : 1_000_000;
+const few = await listed(manyCount / 10);
+const many = await listed(manyCount);
 
 notes.push(`1 % changed, on the wire: ${(changed.ours.wireBytes / MB).toFixed(2)} and ${(changed.theirs.wireBytes / MB).toFixed(2)} MB`);
 report("mirror", options, {
@@ -114,6 +128,8 @@ report("mirror", options, {
       goal: 1.5,
     },
     { what: "memory for unchanged small files", value: unchanged.ours.row.anonymousBytesPeak / MB, unit: "MB", limit: 150 },
+    { what: `memory for a list of ${manyCount}`, value: many.anonymousBytesPeak / MB, unit: "MB", limit: 150 },
+    { what: "memory for that list, against one of a tenth", value: many.anonymousBytesPeak / few.anonymousBytesPeak, unit: "ratio", limit: 2 },
     { what: "bytes on the wire for 1 % changed, against rsync", value: changed.ours.wireBytes / changed.theirs.wireBytes, unit: "ratio", limit: 1.05 },
   ],
   notes,
