@@ -6,6 +6,9 @@ import type { Base } from "./base.ts";
 import { applyLate, evolve, evolveLazily } from "./evolve.ts";
 import { State } from "./state.ts";
 
+const BYTES_PER_TURN = 65_536; // Some milliseconds, whether of many events or of long ones: whoever else is at work gets a turn after each.
+const EVENT_BYTES = 128; // What an event costs besides its length.
+
 export interface Replay {
   readonly store: EventStore;
   readonly stream: string;
@@ -21,9 +24,14 @@ export async function replayedState({ store, stream, base, to, isLazy }: Replay)
   const state = new State({ base, ...(isLazy ? { applyLate } : {}) });
   const from = ((base?.revision ?? NO_STREAM) + 1) as Revision;
   if (from > to) return state;
+  let bytesSinceTurn = 0;
   for await (const batch of readStoredBatches(store, stream, from, to)) {
     if (isLazy) evolveLazily(state, batch);
     else for (const recorded of batch.events) evolve(state, recorded);
+    for (const { data } of batch.stored) bytesSinceTurn += data.length + EVENT_BYTES;
+    if (bytesSinceTurn < BYTES_PER_TURN) continue;
+    bytesSinceTurn = 0;
+    await new Promise((resolve) => setImmediate(resolve));
   }
   return state;
 }
