@@ -365,8 +365,9 @@ export class DigWalk {
     if (early.length > 0 && !this.tasks.has("rebase")) this.start("rebase", () => rebase(this, this.random.pick(early)));
   }
 
-  /** Writes the run of a live chunk anew elsewhere: only places change. */
+  /** Writes the run of a live chunk anew elsewhere: only places change. What a state of before names may be purged. */
   private async mend(): Promise<void> {
+    if (this.projection.cursor < this.head) return;
     const chunks = [...new Set([...this.projection.state].filter(([key]) => namesChunk(key)).map(([, { chunk }]) => Number(chunk)))];
     if (chunks.length === 0) return;
     const chunk = this.random.pick(chunks) as ChunkNumber;
