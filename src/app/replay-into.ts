@@ -40,10 +40,11 @@ export interface ReplayInto {
   readonly onReplayed: (doneEvents: number, allEvents: number) => void;
 }
 
-/** TARGET_REFUSED where the folder holds something else. */
+/** TARGET_REFUSED where the folder holds something else; INSTANT_OUTSIDE at the very start of a window that was moved. */
 export async function replayInto(request: ReplayInto): Promise<ReplayReport> {
   const { live, of, label, into, to, os, clock, random } = request;
   if (into === of || into.startsWith(`${of}/`)) throw refused(into, "lies in the data directory that it is made of");
+  await refuseWindowStart(request);
   const format = { machine: live.machine, label, replay: { of, revision: to } };
   const directory = openTarget(into, { path: into, create: true, forWriting: true, os, clock, random, format });
   try {
@@ -59,6 +60,14 @@ export async function replayInto(request: ReplayInto): Promise<ReplayReport> {
   } finally {
     directory.close();
   }
+}
+
+/** A rebase leaves the last event of the batch at the window's start: a stream that ends there is none that a chain could go on from, or prove. */
+async function refuseWindowStart({ store, live, to }: ReplayInto): Promise<void> {
+  const { truncatedBefore } = await store.info(live.stream);
+  if (to === 0 || to > truncatedBefore) return;
+  const why = `the events up to r${to}, the window's start, were given up: a replay of its own begins after it`;
+  throw new RainbowError("INSTANT_OUTSIDE", `${why}; name a later instant, or read this one with --at`, { revision: to });
 }
 
 function openTarget(into: string, options: Parameters<typeof openDataDirectory>[0]): DataDirectory {

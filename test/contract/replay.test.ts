@@ -116,6 +116,10 @@ test("after a rebase a replay begins at the window's tree, and what is before it
   await home.ok(["rebase", "--to", "second"]);
   const { stderr } = await home.run("replay", "--to", "first");
   assert.match(stderr, /nothing can be replayed up to r\d+ \[INSTANT_OUTSIDE\]/);
+  const atStart = await home.run("replay", "--to", "second", "--into", folder("at-start"));
+  assert.is(atStart.exitCode, 1);
+  assert.match(atStart.stderr, /the window's start, were given up[\s\S]*\[INSTANT_OUTSIDE\]/);
+  assert.not(existsSync(folder("at-start")));
   const inMemory = await replayed("--verify");
   assert.is(inMemory.differenceCount, 0);
   const there = await replayed("--to", "now", "--into", folder("after-rebase"));
