@@ -148,15 +148,26 @@ export class Mirrors {
     return mirrorView(view, { ...this.options.content, objects: () => this.objectsOf(mirror) });
   }
 
-  /** Carries each mirror's policy out, as retention does a machine's. */
+  /** Who carries its policy out. */
+  async keeperOf(mirror: OpenedMirror): Promise<Keeper> {
+    return (await this.entry(mirror.machine.machine)).keeper;
+  }
+
+  /** Carries each mirror's policy out, as retention does a machine's. One that fails keeps no other from it. */
   async look(signal: AbortSignal): Promise<void> {
-    for (const { machine } of await this.all()) {
+    const failures: unknown[] = [];
+    for (const mirror of await this.all()) {
       if (signal.aborted) return;
-      const { keeper } = await this.entry(machine.machine);
-      const context = { machine, store: this.options.store(), clock: this.options.clock, signal };
-      await machine.rebasing.take(() => keeper.look(context));
+      await this.lookAt(mirror, signal).catch((error: unknown) => failures.push(error));
     }
+    if (failures.length > 0) throw failures[0];
     this.refuseBroken();
+  }
+
+  private async lookAt({ machine }: OpenedMirror, signal: AbortSignal): Promise<void> {
+    const { keeper } = await this.entry(machine.machine);
+    const context = { machine, store: this.options.store(), clock: this.options.clock, signal };
+    await machine.rebasing.take(() => keeper.look(context));
   }
 
   async close(): Promise<void> {
@@ -208,7 +219,7 @@ export class Mirrors {
     });
     return {
       opened,
-      keeper: new Keeper({ machine: () => opened.machine, store, clock, freeBytes: this.options.freeBytes }),
+      keeper: new Keeper({ machine: () => opened.machine, store, clock, freeBytes: this.options.freeBytes, marksTime: true }),
       objects: undefined,
       get hasFailed() {
         return hasFailed;

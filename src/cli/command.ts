@@ -11,6 +11,8 @@ export interface CommandFile<Options extends object = Record<string, unknown>> {
 
 export const AT_OPTION = ["--at <instant>", "as of when: 10m, 17:00, yesterday, 2026-05-01, r4821, a snapshot, now"] as const;
 
+export const MIRROR_OPTION = ["--mirror <name>", "of this mirror, not of the folders"] as const;
+
 /** Collects a repeatable option's values. */
 export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];

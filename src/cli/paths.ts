@@ -52,7 +52,7 @@ export async function pathAt(invocation: Invocation, argument: string | undefine
   const split = splitPath(argument, { nowUs: context.clock.now(), zone: context.zone });
   if (split === undefined) return whole;
   const operations = await invocation.operations();
-  const isInstant = isRainbowError(split.instant) || split.instant.kind !== "name" || (await isSnapshot(operations, split.instant.name));
+  const isInstant = isRainbowError(split.instant) || split.instant.kind !== "name" || (await isSnapshot(operations, split.path, split.instant.name));
   if (!isInstant) return whole;
   const wholeExists = context.machine.existsAt(whole.path) || (await existsNow(operations, whole.path));
   if (wholeExists && (argument.startsWith("./") || isRainbowError(split.instant))) return whole;
@@ -81,8 +81,11 @@ function mirrorPath(argument: string): ByteString {
   return (argumentBytes(argument.slice(0, slash)) + (path === "/" ? "" : path)) as ByteString;
 }
 
-async function isSnapshot(operations: Operations, name: string): Promise<boolean> {
-  return (await operations.snapshots()).some((snapshot) => snapshot.name === name);
+/** Of what `path` is of. A mirror's own name has no `@` in it: what stands behind one is meant as an instant, whether there is one or not. */
+async function isSnapshot(operations: Operations, path: string, name: string): Promise<boolean> {
+  if (path.startsWith(MIRROR) && !path.includes("/")) return true;
+  const mirror = path.startsWith(MIRROR) ? path.slice(MIRROR.length, path.indexOf("/")) : undefined;
+  return (await operations.snapshots({ mirror })).some((snapshot) => snapshot.name === name);
 }
 
 async function existsNow(operations: Operations, path: ByteString): Promise<boolean> {

@@ -245,6 +245,36 @@ housed("a running host syncs by schedule, when it is triggered, and for whoever 
   assert.is(exitCode, 0, stderr);
 });
 
+housed("instants of a mirror have names of their own, and its policy is its own", async (house) => {
+  house.write({ "dists/Release": "one", "pool/a@b": "an odd name" });
+  await house.ok(["mirror", "add", house.url, house.target, "--name", "debian"]);
+  await house.ok(["mirror", "sync"]);
+  assert.match(await house.ok(["snapshot", "first", "--mirror", "debian", "--pin"]), /^mirror:debian@first is .*, pinned\n$/);
+  house.write({ "dists/Release": "two, longer" });
+  await house.ok(["mirror", "sync"]);
+  assert.equal((await house.ok(["ls", "-1", "mirror:debian/dists@first"])).trim(), "Release");
+  assert.equal((await house.ok(["ls", "-1", "mirror:debian@first"])).trim(), "dists\npool");
+  assert.match(await house.ok(["log", "mirror:debian/pool/a@b"]), /created/);
+  assert.match(await house.ok(["diff", "mirror:debian@first"], 1), /dists\/Release/);
+  assert.match(await house.ok(["snapshots", "diff", "first", "now", "--mirror", "debian"], 1), /dists\/Release/);
+  const unknown = await house.run("ls", "mirror:debian@frist");
+  assert.match(unknown.stderr, /'frist' is no instant and no snapshot \(the newest snapshots are first\)/);
+  await house.ok(["snapshot", "first"]);
+  assert.match(await house.ok(["snapshots"]), /^first +2.*\nmirror:debian@first +2.*pinned\n$/);
+  assert.equal((await house.json(["snapshots", "--mirror", "debian"])).length, 1);
+
+  const set = await house.run("policy", "set", "window=2d", "--mirror", "debian");
+  assert.match(set.stdout.toString(), /window +2 d/);
+  assert.match(set.stderr, /the guard of 7 d is longer than the window/);
+  assert.match(await house.ok(["policy"]), /window +30 d/);
+  assert.match(await house.ok(["retention", "--mirror", "debian"]), /the window stays/);
+  await house.ok(["rebase", "--to", "now", "--mirror", "debian"]);
+  assert.equal((await house.ok(["ls", "-1", "mirror:debian/dists@first"])).trim(), "Release");
+  await house.ok(["snapshots", "drop", "first", "--mirror", "debian"]);
+  assert.equal(await house.json(["snapshots", "--mirror", "debian"]), []);
+  await house.ok(["policy", "--mirror", "nothing"], 1);
+});
+
 housed("words that are off end with 2, and name what is wrong", async (house) => {
   await house.ok(["mirror", "add", house.url, house.target]);
   const calls: [readonly string[], RegExp][] = [

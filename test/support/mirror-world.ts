@@ -11,7 +11,7 @@ import { systemClock, systemRandom } from "../../src/app/platform.ts";
 import type { OpenedMachine } from "../../src/actors/machine/index.ts";
 import type { OpenedMirror } from "../../src/actors/mirror-files/index.ts";
 import { byteStringOfText } from "../../src/core/index.ts";
-import type { ByteString, Revision } from "../../src/core/index.ts";
+import type { ByteString, Clock, Revision } from "../../src/core/index.ts";
 import { openDig } from "../../src/dig/index.ts";
 import { openLmdbControl } from "../../src/dig/lmdb/index.ts";
 import { MemoryEventStore, NO_STREAM } from "../../src/events/index.ts";
@@ -40,10 +40,12 @@ export class MirrorWorld {
   operations: Operations;
   private readonly os = openOs();
   private readonly openObjects: (() => Promise<ObjectStore>) | undefined;
+  private readonly clock: Clock;
 
   /** Without a store of its own the mirrors lie in a directory. */
-  constructor(openObjects?: () => Promise<ObjectStore>) {
+  constructor(openObjects?: () => Promise<ObjectStore>, clock: Clock = systemClock()) {
     this.openObjects = openObjects;
+    this.clock = clock;
     this.mirrors = this.open();
     this.operations = this.answers();
   }
@@ -56,8 +58,8 @@ export class MirrorWorld {
   }
 
   private open(): Mirrors {
-    const { directory, store, os } = this;
-    const [clock, random] = [systemClock(), systemRandom()];
+    const { directory, store, os, clock } = this;
+    const random = systemRandom();
     return new Mirrors({
       directory,
       version: "test",
@@ -82,10 +84,10 @@ export class MirrorWorld {
       if (machine === undefined) throw new Error("the machine is not asked");
       return machine;
     };
-    const [clock, random] = [systemClock(), systemRandom()];
+    const [clock, random] = [this.clock, systemRandom()];
     const trail = new Trail({ store: () => store, stream: "host-audit-test", clock });
     const witness = { revision: NO_STREAM, chainHash: "" };
-    const host = { opened, eventStore: store, trail, witness: () => witness };
+    const host = { opened, eventStore: store, trail, witness: () => witness, stopSignal: new AbortController().signal };
     const parts = { host, mirrors, os, disk: openDisk(os), clock, random, machine: "m", capture: undefined };
     return operationsOf(parts as unknown as OperationsContext);
   }

@@ -10,7 +10,7 @@ import { agesOf, countedUs } from "./ages.ts";
 import type { ClockJump } from "./ages.ts";
 import { decideByAge, decideByPressure, isSnapshotDue } from "./decide.ts";
 import type { AgedSnapshot, Kept, Verdict } from "./decide.ts";
-import { policyOf } from "./policy.ts";
+import { DAY_US, policyOf } from "./policy.ts";
 import type { Policy } from "./policy.ts";
 import { workOffPurges } from "./purge.ts";
 import { commitRebase, finishRebase } from "./rebase.ts";
@@ -21,6 +21,7 @@ import { hostTimeAt } from "./tree-times.ts";
 const AUTOMATIC = "auto-";
 const NEARLY_FULL = 0.95; // Of the quota: from here on old things go early.
 const ROOMY = 0.9;
+const MARK_EVERY_US = DAY_US; // Steps of ages are at most a little longer.
 const PRESSURE_STEPS_MAX = 100; // In one look; the next goes on.
 const FREE_SHARE_OF_QUOTA = 0.25;
 const REFUSED_SHARE_OF_FREE = 0.5; // New data is refused later than old things begin to go.
@@ -31,6 +32,8 @@ export interface KeeperOptions {
   readonly clock: Clock;
   /** Free bytes of the data file's disk. */
   readonly freeBytes: () => number;
+  /** Its stream may rest for days while the host runs, so that no tree tells that time went by. */
+  readonly marksTime?: boolean;
 }
 
 /** What is kept just now, and what the policy says of it. */
@@ -52,9 +55,11 @@ export class Keeper {
   private readonly hostTimes = new Map<Revision, number>();
   /** Something may be left to do of a rebase that was cut off. */
   private isPending = true;
+  private markedAtUs: number;
 
   constructor(options: KeeperOptions) {
     this.options = options;
+    this.markedAtUs = options.clock.monotonicUs();
   }
 
   policy(): Policy {
@@ -93,6 +98,7 @@ export class Keeper {
     if (this.policy().quotaBytes > 0) machine.dig.setQuota(this.policy().quotaBytes);
     machine.dig.setLeftFree(this.wantedFreeBytes(this.policy()) * REFUSED_SHARE_OF_FREE);
     await this.takeIfDue();
+    if (this.options.marksTime === true) await this.markIfDue();
     const { policy, kept, jumps } = await this.outlook();
     let freedBytes = await this.carryOut(context, decideByAge(kept, policy));
     freedBytes += (await workOffPurges(context)).freedBytes;
@@ -147,6 +153,28 @@ export class Keeper {
     await takeSnapshot(machine(), { name, revision, atUs: await projection.timeOf(revision), pinned: false });
   }
 
+  /**
+   * Ages are counted from tree to tree. Where nothing was recorded for a day one is built all the same, after an event that says no more
+   * than that somebody was there; without it the days between two syncs would be taken for a jump of the clock.
+   */
+  private async markIfDue(): Promise<void> {
+    const machine = this.options.machine();
+    const { projection, dig } = machine;
+    const { clock } = this.options;
+    const newest = dig.trees.list().at(-1)?.revision ?? (0 as Revision);
+    const sinceUs = clock.now() - (await this.hostTimeOf(newest));
+    const isDue = sinceUs >= MARK_EVERY_US || (sinceUs < 0 && clock.monotonicUs() - this.markedAtUs >= MARK_EVERY_US);
+    if (!isDue) return;
+    this.markedAtUs = clock.monotonicUs();
+    try {
+      dig.freeing.makeRoom();
+      if (projection.revision <= newest) await mark(machine, clock);
+      await projection.buildTree();
+    } catch (error) {
+      if (!isRainbowError(error, "DISK_FULL", "QUOTA_FULL")) throw error; // What follows gives room; the next look tries it again.
+    }
+  }
+
   /** Host time of the batch that ends at a revision of the window. */
   private async hostTimeOf(revision: Revision): Promise<number> {
     const known = this.hostTimes.get(revision);
@@ -156,4 +184,10 @@ export class Keeper {
     this.hostTimes.set(revision, us);
     return us;
   }
+}
+
+async function mark({ projection, ingest }: OpenedMachine, clock: Clock): Promise<void> {
+  const { revision } = await (await ingest()).appendOwn([{ type: "CaughtUp", agentTimeUs: clock.now() }], "mark");
+  projection.follow(revision);
+  await projection.projected(revision);
 }

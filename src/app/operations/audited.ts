@@ -11,6 +11,7 @@ import type { ActionKind, ActionResult } from "../../events/index.ts";
 import { ownAsker } from "../asker.ts";
 import type { Asker } from "../asker.ts";
 import type { OperationsContext } from "./context.ts";
+import type { MirrorSummary } from "./mirror-types.ts";
 import type { AsOfItem, InstantWords, Operations, PolicyAnswer, RebasedItem, RestoreRequest, RestoreSummary, SnapshotEntry } from "./types.ts";
 
 /** What is noted of an operation. Paths and words come from its request. */
@@ -27,10 +28,14 @@ interface Noted {
 
 /** Any request: each operation has some of these. */
 type Asked = Partial<
-  { readonly path: ByteString; readonly at: InstantWords; readonly otherPath: ByteString; readonly otherAt: InstantWords; readonly name: string } & Pick<
-    RestoreRequest,
-    "target" | "inPlace" | "dryRun" | "delete"
-  > & {
+  {
+    readonly path: ByteString;
+    readonly at: InstantWords;
+    readonly otherPath: ByteString;
+    readonly otherAt: InstantWords;
+    readonly name: string;
+    readonly mirror: string;
+  } & Pick<RestoreRequest, "target" | "inPlace" | "dryRun" | "delete"> & {
       readonly words: readonly string[];
       readonly acceptTime: boolean;
       readonly to: InstantWords | undefined;
@@ -57,10 +62,14 @@ const NOTED: { readonly [Name in keyof Operations]?: Noted } = {
   deleted: { action: "read", paths: onePath, wanted: () => "what was deleted" },
   restore: { action: "restore", isLong: true, paths: onePath, wanted: restoreText },
   undelete: { action: "undelete", isLong: true, paths: onePath, wanted: restoreText },
-  snapshot: { action: "snapshot", wanted: ({ name }) => name ?? "" },
-  dropSnapshot: { action: "drop", wanted: ({ name }) => name ?? "" },
-  setPolicy: { action: "policy", wanted: ({ words, acceptTime }) => (acceptTime === true ? "accept-time" : (words ?? []).join(" ")) },
-  rebase: { action: "rebase", isLong: true, wanted: ({ to }) => (to === undefined ? "what the policy lets go" : `to ${instantText(to)}`) },
+  snapshot: { action: "snapshot", wanted: (request) => ofMirror(request, request.name ?? "") },
+  dropSnapshot: { action: "drop", wanted: (request) => ofMirror(request, request.name ?? "") },
+  setPolicy: { action: "policy", wanted: (request) => ofMirror(request, request.acceptTime === true ? "accept-time" : (request.words ?? []).join(" ")) },
+  rebase: {
+    action: "rebase",
+    isLong: true,
+    wanted: (request) => ofMirror(request, request.to === undefined ? "what the policy lets go" : `to ${instantText(request.to)}`),
+  },
   purge: { action: "purge", isLong: true, when: ({ dryRun }) => dryRun !== true, paths: ({ paths }) => paths ?? [] },
   replay: { action: "read", when: ({ into }) => into !== undefined, wanted: ({ into }) => `a replay into '${into ?? ""}'` },
   addRoot: { action: "protect", paths: onePath },
@@ -74,6 +83,10 @@ const NOTED: { readonly [Name in keyof Operations]?: Noted } = {
   mirrorForget: { action: "repair", paths: ({ paths }) => paths ?? [], wanted: mirrorText },
   mirrorRecover: { action: "repair", isLong: true, wanted: mirrorText },
 };
+
+function ofMirror({ mirror }: Asked, text: string): string {
+  return mirror === undefined ? text : `${text}, of the mirror '${mirror}'`;
+}
 
 function mirrorText({ name }: Asked): string {
   return name === undefined ? "a mirror" : `the mirror '${name}'`;
@@ -193,10 +206,10 @@ class Noting {
 
   /** Takes from an answer, or an item of one, what is worth keeping. */
   answered(answer: unknown): void {
-    const item = answer as Partial<AsOfItem | SnapshotEntry | RestoreSummary | RebasedItem | PolicyAnswer> | undefined;
+    const item = answer as AsOfItem | SnapshotEntry | RestoreSummary | MirrorSummary | RebasedItem | PolicyAnswer | undefined;
     if (item === undefined || item === null) return;
     if ("type" in item && item.type === "as-of" && this.revision < 0) this.revision = item.revision as Revision;
-    else if ("type" in item && item.type === "summary") this.outcome = summaryText(item as RestoreSummary);
+    else if ("type" in item && item.type === "summary") this.outcome = "counts" in item ? countsText(item.counts) : summaryText(item);
     else if ("type" in item && item.type === "rebased") this.revision = item.windowRevision as Revision;
     else if ("pinned" in item) this.revision = item.revision as Revision;
   }
@@ -238,6 +251,13 @@ class Noting {
 /** What was asked for may be no path at all: what is kept of it is within the limits of one. */
 function fitting(path: ByteString): ByteString {
   return path.slice(0, PATH_BYTES_MAX).replace(/[^\x00-\xff]/g, "?") as ByteString;
+}
+
+/** `3 adopted, 2 corrected`. */
+function countsText(counts: MirrorSummary["counts"]): string {
+  return Object.entries(counts)
+    .flatMap(([name, count]) => (count === 0 ? [] : [`${count} ${name.replace(/Count$/, "")}`]))
+    .join(", ");
 }
 
 function summaryText({ createdCount, replacedCount, deletedCount, failedCount }: RestoreSummary): string {

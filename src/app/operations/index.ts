@@ -17,6 +17,7 @@ export type {
   EventItem,
   FlushAnswer,
   InstantWords,
+  OfMirror,
   Operations,
   PolicyAnswer,
   ProblemItem,

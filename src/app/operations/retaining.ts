@@ -12,7 +12,7 @@ import {
   withWords,
   workOffPurges,
 } from "../../actors/retention/index.ts";
-import type { RebaseContext } from "../../actors/retention/index.ts";
+import type { Keeper, RebaseContext } from "../../actors/retention/index.ts";
 import type { OpenedMachine } from "../../actors/machine/index.ts";
 import { isDeepStrictEqual } from "node:util";
 import { RainbowError } from "../../core/index.ts";
@@ -23,7 +23,18 @@ import { resolveInstant } from "./instants.ts";
 import { isOfMirror } from "./owners.ts";
 import { ProgressQueue, whileWorking } from "./progress.ts";
 import { flush } from "./protecting.ts";
-import type { InstantWords, Operations, PolicyAnswer, ProgressItem, PurgedItem, PurgePlanItem, RebasedItem, RetentionAnswer, SnapshotEntry } from "./types.ts";
+import type {
+  InstantWords,
+  OfMirror,
+  Operations,
+  PolicyAnswer,
+  ProgressItem,
+  PurgedItem,
+  PurgePlanItem,
+  RebasedItem,
+  RetentionAnswer,
+  SnapshotEntry,
+} from "./types.ts";
 
 const NAME_BYTES_MAX = 200;
 
@@ -32,21 +43,33 @@ export function retaining(
 ): Pick<Operations, "snapshot" | "snapshots" | "dropSnapshot" | "rebase" | "policy" | "setPolicy" | "retention" | "purge"> {
   return {
     snapshot: (request) => snapshot(context, request),
-    snapshots: async () => context.host.opened().projection.snapshots().map(entryOf),
-    dropSnapshot: ({ name }) => dropSnapshot(context.host.opened(), name),
-    policy: () => policyAnswer(context),
+    snapshots: async (request = {}) => (await keptOf(context, request)).opened.projection.snapshots().map(entryOf),
+    dropSnapshot: async (request) => dropSnapshot((await keptOf(context, request)).opened, request.name),
+    policy: async (request = {}) => policyAnswer(await keptOf(context, request)),
     setPolicy: (request) => setPolicy(context, request),
-    retention: ({ days }) => simulate(context, days),
-    rebase: ({ to }, signal) => rebase(context, to, signal),
+    retention: async (request) => simulate(await keptOf(context, request), request.days),
+    rebase: (request, signal) => rebase(context, request, signal),
     purge: (request, signal) => purge(context, request, signal),
   };
 }
 
+/** A history with who carries its policy out. */
+interface Kept {
+  readonly opened: OpenedMachine;
+  readonly keeper: Keeper;
+}
+
+/** NOT_FOUND where there is no mirror of that name. */
+async function keptOf({ host, mirrors }: OperationsContext, { mirror }: OfMirror): Promise<Kept> {
+  if (mirror === undefined) return { opened: host.opened(), keeper: host.keeper };
+  const found = await mirrors.named(mirror);
+  return { opened: found.machine, keeper: await mirrors.keeperOf(found) };
+}
+
 async function snapshot(context: OperationsContext, request: Parameters<Operations["snapshot"]>[0]): Promise<SnapshotEntry> {
-  const { host, capture } = context;
   const name = checkedName(request.name);
-  if (capture !== undefined && request.at.kind === "now") await flush(context, false);
-  const opened = host.opened();
+  if (context.capture !== undefined && request.mirror === undefined && request.at.kind === "now") await flush(context, false);
+  const { opened } = await keptOf(context, request);
   const { revision, asOf } = await resolveInstant(opened, request.at);
   const taken = { name, revision, atUs: asOf.timeUs as TimeUs, pinned: request.pinned };
   await takeSnapshot(opened, taken);
@@ -66,14 +89,18 @@ function entryOf(snapshot: { readonly name: string; readonly revision: Revision;
 }
 
 /** Gives up every instant before `to` that no snapshot keeps, then what only they needed. Stopped, the next rebase goes on. */
-async function* rebase(context: OperationsContext, to: InstantWords | undefined, signal?: AbortSignal): AsyncGenerator<ProgressItem | RebasedItem> {
-  const { host, clock } = context;
-  const opened = host.opened();
+async function* rebase(
+  context: OperationsContext,
+  { to, ...of }: OfMirror & { readonly to: InstantWords | undefined },
+  signal?: AbortSignal,
+): AsyncGenerator<ProgressItem | RebasedItem> {
+  const { clock } = context;
+  const { opened, keeper } = await keptOf(context, of);
   const revision = to === undefined ? undefined : (await resolveInstant(opened, to)).revision;
   const queue = new ProgressQueue();
-  const rebaseContext = rebaseContextOf(context, queue, signal);
+  const rebaseContext = rebaseContextOf(context, opened, queue, signal);
   const work = opened.rebasing.take(async () => {
-    if (revision === undefined) return (await host.keeper.look(rebaseContext)).freedBytes;
+    if (revision === undefined) return (await keeper.look(rebaseContext)).freedBytes;
     await treeAt(opened, revision);
     await commitRebase(rebaseContext, revision);
     return await finishRebase(rebaseContext);
@@ -83,9 +110,9 @@ async function* rebase(context: OperationsContext, to: InstantWords | undefined,
   yield { type: "rebased", windowRevision: window, windowTimeUs: await opened.projection.timeOf(window), freedBytes };
 }
 
-function rebaseContextOf({ host, clock }: OperationsContext, queue: ProgressQueue, signal: AbortSignal | undefined): RebaseContext {
+function rebaseContextOf({ host, clock }: OperationsContext, machine: OpenedMachine, queue: ProgressQueue, signal: AbortSignal | undefined): RebaseContext {
   return {
-    machine: host.opened(),
+    machine,
     store: host.eventStore,
     clock,
     signal: signal === undefined ? host.stopSignal : AbortSignal.any([signal, host.stopSignal]),
@@ -105,7 +132,7 @@ async function* purge(
   if (capture !== undefined) await flush(context, false); // What was deleted a moment ago does not exist any more.
   const opened = host.opened();
   const queue = new ProgressQueue();
-  const purgeContext = rebaseContextOf(context, queue, signal);
+  const purgeContext = rebaseContextOf(context, opened, queue, signal);
   const scope = yield* whileWorking(
     clock,
     opened.rebasing.take(() => scopeOfPurge(purgeContext, paths.map(normalised))),
@@ -130,35 +157,34 @@ async function treeAt({ projection, dig }: OpenedMachine, revision: Revision): P
   await projection.buildPastTree(revision);
 }
 
-async function policyAnswer({ host }: OperationsContext): Promise<PolicyAnswer> {
-  const { policy, jumps } = await host.keeper.outlook();
+async function policyAnswer({ keeper }: Kept): Promise<PolicyAnswer> {
+  const { policy, jumps } = await keeper.outlook();
   return { values: Object.fromEntries(Object.entries(POLICY_WORDS).map(([word, { field }]) => [word, policy[field]])), jumps };
 }
 
-async function setPolicy(context: OperationsContext, { words, acceptTime }: Parameters<Operations["setPolicy"]>[0]): Promise<PolicyAnswer> {
-  const { host, clock } = context;
-  const opened = host.opened();
-  const before = host.keeper.policy();
+async function setPolicy(context: OperationsContext, { words, acceptTime, ...of }: Parameters<Operations["setPolicy"]>[0]): Promise<PolicyAnswer> {
+  const kept = await keptOf(context, of);
+  const { opened, keeper } = kept;
+  const before = keeper.policy();
   const policy = withWords(before, words);
-  const next = acceptTime ? { ...policy, acceptedUs: clock.now() } : policy;
-  if (isDeepStrictEqual(next, before)) return await policyAnswer(context); // As at each start with a configuration file.
+  const next = acceptTime ? { ...policy, acceptedUs: context.clock.now() } : policy;
+  if (isDeepStrictEqual(next, before)) return await policyAnswer(kept); // As at each start with a configuration file.
   await opened.turns.take(async () => {
     const { revision } = await (await opened.ingest()).appendOwn([{ type: "PolicySet", policy: { ...next } }], "policy");
     opened.projection.follow(revision);
     await opened.projection.projected(revision);
   });
-  return await policyAnswer(context);
+  return await policyAnswer(kept);
 }
 
-async function simulate(context: OperationsContext, days: number): Promise<RetentionAnswer> {
-  const { host } = context;
-  const { projection, dig } = host.opened();
-  const { policy, kept } = await host.keeper.outlook(days * DAY_US);
+async function simulate(of: Kept, days: number): Promise<RetentionAnswer> {
+  const { projection, dig } = of.opened;
+  const { policy, kept } = await of.keeper.outlook(days * DAY_US);
   const { window, drop } = decideByAge(kept, policy);
   const stays = kept.snapshots.filter(({ name }) => !drop.includes(name));
   const old = stays.filter(({ revision }) => revision < window).map(({ revision }) => revision);
   return {
-    ...(await policyAnswer(context)),
+    ...(await policyAnswer(of)),
     windowRevision: kept.window,
     windowTimeUs: await projection.timeOf(kept.window),
     nextWindowRevision: window,

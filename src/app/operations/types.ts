@@ -274,6 +274,10 @@ export interface UnprovenItem {
   readonly head: string;
   readonly why: string;
 }
+/** Whose history it is about: that of the mirror of this name, else the machine's. */
+export interface OfMirror {
+  readonly mirror?: string | undefined;
+}
 export interface SnapshotEntry {
   readonly name: string;
   readonly revision: number;
@@ -392,18 +396,18 @@ export interface Operations extends MirrorOperations {
     request: { readonly path: ByteString; readonly target: ByteString | undefined },
     signal?: AbortSignal,
   ): AsyncIterable<AsOfItem | ProgressItem | RestoreItem | RestoreSummary>;
-  snapshot(request: { readonly name: string; readonly at: InstantWords; readonly pinned: boolean }): Promise<SnapshotEntry>;
-  snapshots(): Promise<readonly SnapshotEntry[]>;
+  snapshot(request: OfMirror & { readonly name: string; readonly at: InstantWords; readonly pinned: boolean }): Promise<SnapshotEntry>;
+  snapshots(request?: OfMirror): Promise<readonly SnapshotEntry[]>;
   /** What is kept and for how long, in the words of `policy set`; times in µs, sizes in bytes. */
-  policy(): Promise<PolicyAnswer>;
+  policy(request?: OfMirror): Promise<PolicyAnswer>;
   /** `words` as in keep=90d; [] with `acceptTime` says that the host's clock is right. */
-  setPolicy(request: { readonly words: readonly string[]; readonly acceptTime: boolean }): Promise<PolicyAnswer>;
+  setPolicy(request: OfMirror & { readonly words: readonly string[]; readonly acceptTime: boolean }): Promise<PolicyAnswer>;
   /** What the policy would let go if so many days had passed; nothing goes by asking. */
-  retention(request: { readonly days: number }): Promise<RetentionAnswer>;
+  retention(request: OfMirror & { readonly days: number }): Promise<RetentionAnswer>;
   /** What only this snapshot kept goes with the next rebase. */
-  dropSnapshot(request: { readonly name: string }): Promise<void>;
+  dropSnapshot(request: OfMirror & { readonly name: string }): Promise<void>;
   /** Gives up every instant before `to` that no snapshot keeps; without it what the policy lets go. Stopped at any moment, the next one goes on where it was. */
-  rebase(request: { readonly to: InstantWords | undefined }, signal?: AbortSignal): AsyncIterable<ProgressItem | RebasedItem>;
+  rebase(request: OfMirror & { readonly to: InstantWords | undefined }, signal?: AbortSignal): AsyncIterable<ProgressItem | RebasedItem>;
   /**
    * Takes the content of every file that ever lay at these paths, or below them, from all instants before now; names stay. PURGE_REFUSED
    * where such files exist now, unless `keepPresent`: then their present content stays. With `dryRun` it only says what it concerns.

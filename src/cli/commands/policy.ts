@@ -1,6 +1,7 @@
 /** rainbow policy: what is kept and for how long. */
 import type { PolicyAnswer } from "../../app/index.ts";
 import { EXIT, RainbowError } from "../../core/index.ts";
+import { MIRROR_OPTION } from "../command.ts";
 import type { CommandFile } from "../command.ts";
 import { formatBytes, formatSpan, shellWord } from "../format/index.ts";
 import { formatMoment } from "../instants/index.ts";
@@ -16,7 +17,8 @@ const HELP = `
                 of snapshots before the window keep the newest of so many hours, days ...; all 0: every one
   quota=200G    how large the data file may grow (0: a fifth of what was free at first)
   free=5G       below so much free disk old snapshots go early, then the window shrinks; below half of it new data is refused
-'policy accept-time' says that the clock of this machine is right after a jump of more than a day.`;
+'policy accept-time' says that the clock of this machine is right after a jump of more than a day.
+With --mirror NAME all of it is that mirror's own: of its file list. What a bucket keeps of old versions is the bucket's life cycle.`;
 const KNOWN = ["every", "keep", "window", "guard", "hourly", "daily", "weekly", "monthly", "yearly", "quota", "free"];
 const SIZES: ReadonlySet<string> = new Set(["quota", "free"]);
 const TIMES: ReadonlySet<string> = new Set(["every", "keep", "window", "guard"]);
@@ -34,20 +36,23 @@ const THINNING = "thinning chooses among snapshots, and each is one of all folde
 
 interface Options {
   readonly root?: string;
+  readonly mirror?: string;
 }
 
 export const command: CommandFile<Options> = {
   declare: (self) =>
     self
       .option("--root <dir>", "one protected folder's policy: refused, with the reason; a folder with a data directory of its own has one")
+      .option(...MIRROR_OPTION)
       .addHelpText("after", HELP),
-  run: async (invocation, [action, words], { root }) => {
+  run: async (invocation, [action, words], { root, mirror }) => {
     if (root !== undefined) throw noPolicyOf(invocation, root, Array.isArray(words) ? words : []);
     const wanted = Array.isArray(words) ? words : [];
-    if (action === undefined || action === "show") return await show(invocation, await (await invocation.operations()).policy());
+    if (action === undefined || action === "show") return await show(invocation, await (await invocation.operations()).policy({ mirror }), mirror);
     if (action === "set" && wanted.length > 0)
-      return await show(invocation, await (await invocation.operations()).setPolicy({ words: wanted, acceptTime: false }));
-    if (action === "accept-time") return await show(invocation, await (await invocation.operations()).setPolicy({ words: [], acceptTime: true }));
+      return await show(invocation, await (await invocation.operations()).setPolicy({ words: wanted, acceptTime: false, mirror }), mirror);
+    if (action === "accept-time")
+      return await show(invocation, await (await invocation.operations()).setPolicy({ words: [], acceptTime: true, mirror }), mirror);
     throw new RainbowError("USAGE", "'policy' shows it, 'policy set keep=90d daily=7' changes it, 'policy accept-time' accepts a jump of the clock");
   },
 };
@@ -68,12 +73,18 @@ function noPolicyOf(invocation: Invocation, root: string, words: readonly string
   );
 }
 
-async function show({ report, context }: Invocation, answer: PolicyAnswer): Promise<number> {
-  await report.json({ type: "policy", ...answer });
+async function show({ report, context }: Invocation, answer: PolicyAnswer, mirror: string | undefined): Promise<number> {
+  const of = mirror === undefined ? "" : ` --mirror ${mirror}`;
+  await report.json({ type: "policy", ...answer, mirror });
   for (const [word, value] of Object.entries(answer.values)) await report.data(`${word.padEnd(8)} ${valueText(word, value)}`);
   for (const { fromUs, toUs } of answer.jumps)
     await report.warn(
-      `the clock went from ${formatMoment(fromUs, context.zone)} to ${formatMoment(toUs, context.zone)} at once: that counts for nothing until 'policy accept-time'`,
+      `the clock went from ${formatMoment(fromUs, context.zone)} to ${formatMoment(toUs, context.zone)} at once: that counts for nothing until 'policy accept-time${of}'`,
+    );
+  const { window, guard } = answer.values;
+  if (window !== undefined && guard !== undefined && window < guard)
+    await report.say(
+      `the guard of ${formatSpan(guard)} is longer than the window: the window moves by age all the same, and want of space does not shorten it; 'policy set guard=…${of}' lets it`,
     );
   return EXIT.ok;
 }

@@ -19,6 +19,18 @@ test("it is shown and set for all folders", async () => {
   assert.equal(asked, [["keep=30d"]]);
 });
 
+test("a guard that is longer than the window is told, with what it does", async () => {
+  const policy: Operations["policy"] = async () => ({ values: { window: 2 * 86_400e6, guard: 7 * 86_400e6 }, jumps: [] });
+  assert.match((await rainbow(["policy"], { operations: { policy } })).stderr, /the guard of 7 d is longer than the window.*'policy set guard=…'/);
+  const asked: unknown[] = [];
+  const setPolicy: Operations["setPolicy"] = async (request) => {
+    asked.push(request);
+    return policy();
+  };
+  assert.match((await rainbow(["policy", "set", "window=2d", "--mirror", "m"], { operations: { setPolicy } })).stderr, /guard=… --mirror m'/);
+  assert.equal(asked, [{ words: ["window=2d"], acceptTime: false, mirror: "m" }]);
+});
+
 test("for one folder it is refused, each word with its reason, and with what helps", async () => {
   for (const word of Object.keys(POLICY_WORDS)) {
     const answer = await rainbow(["policy", "set", "--root", ".", `${word}=7`]);
