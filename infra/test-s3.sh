@@ -4,6 +4,7 @@
 # with its three daemons when its standard input closes or a signal comes.
 # usage: infra/test-s3.sh DIR GATEWAY_PORT MONITOR_PORT    everything is below DIR, which must be empty; infra/test-s3.sh --install
 # environment: S3_TEST_STORE=bluestore   objects in a sparse file below DIR; without it in memory (up to 2 GiB)
+#              S3_TEST_TLS="PORT CERTIFICATE KEY"   the gateway also speaks TLS, at that port, with these files
 # keys of the one user: AWS_ACCESS_KEY_ID=rainbow-test, AWS_SECRET_ACCESS_KEY=rainbow-test-secret
 # exit code 3: the packages are missing and cannot be installed here
 set -u
@@ -37,6 +38,9 @@ install_ceph
 gateway_port=$2 monitor_port=$3
 mkdir -p "$1" && cd "$1" || exit 1
 dir=$(pwd)
+# shellcheck disable=SC2086
+set -- ${S3_TEST_TLS:-}
+secure=${1:+ssl_endpoint=127.0.0.1:$1 ssl_certificate=$2 ssl_private_key=$3}
 fsid=$(cat /proc/sys/kernel/random/uuid)
 osd=$(cat /proc/sys/kernel/random/uuid)
 
@@ -78,7 +82,7 @@ osd_max_object_name_len = 2048
 osd_class_load_list = *
 [client.gateway]
 rgw_data = $dir
-rgw_frontends = beast endpoint=127.0.0.1:$gateway_port
+rgw_frontends = beast endpoint=127.0.0.1:$gateway_port $secure
 rgw_run_sync_thread = false
 rgw_override_bucket_index_max_shards = 1
 rgw_dynamic_resharding = false

@@ -4,7 +4,7 @@ import { byteStringOfText, RainbowError } from "../core/index.ts";
 import type { ByteString, Os, Random } from "../core/index.ts";
 import type { ObjectStore } from "../objects/index.ts";
 import { openDirectoryStore } from "../objects/directory/index.ts";
-import { openS3Store } from "../objects/s3/index.ts";
+import { openS3Store, profileSettings } from "../objects/s3/index.ts";
 import { parseTarget } from "./mirroring/index.ts";
 import type { MirrorSettings } from "./operations/index.ts";
 
@@ -31,14 +31,20 @@ export async function openTarget(target: string, { os, random, create, settings,
   }
   const { versioning, endpoint, awsProfile } = settings;
   const region = environment["AWS_REGION"] ?? environment["AWS_DEFAULT_REGION"];
+  const found = profileSettings(environment, awsProfile);
+  // Without a profile of its own the client library finds the server by itself.
+  const isServerNamed = environment["AWS_ENDPOINT_URL_S3"] !== undefined || environment["AWS_ENDPOINT_URL"] !== undefined;
+  const server = endpoint ?? (awsProfile === undefined || isServerNamed ? undefined : found.endpoint);
+  const caBundle = environment["AWS_CA_BUNDLE"] || found.caBundle;
   return openS3Store({
     bucket: parsed.bucket,
     prefix: parsed.prefix,
     create,
     versioning: create && versioning === true ? true : undefined,
-    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(server === undefined ? {} : { endpoint: server }),
     ...(awsProfile === undefined ? {} : { profile: awsProfile }),
     ...(region === undefined ? {} : { region }),
+    ...(caBundle === undefined ? {} : { caBundle }),
   });
 }
 

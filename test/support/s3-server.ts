@@ -9,6 +9,8 @@ import { temporaryDirectory } from "./temp.ts";
 
 export interface S3Server {
   readonly endpoint: string;
+  /** Answers where the server was given a certificate. */
+  readonly secureEndpoint: string;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
   /** For child processes that are to find the server by themselves. */
   readonly environment: Readonly<Record<string, string>>;
@@ -17,17 +19,27 @@ export interface S3Server {
 
 const CANNOT_INSTALL = 3; // An exit code of infra/test-s3.sh.
 
+export interface S3ServerOptions {
+  /** Where its objects lie: in memory, up to 2 GiB, or in a sparse file. */
+  readonly store?: "memstore" | "bluestore";
+  /** Files of a certificate for 127.0.0.1 and of its key. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+}
+
 /** The server, or why there is none here. On a fresh machine it is installed first, which root alone can. */
-export async function startS3Server(store: "memstore" | "bluestore" = "memstore"): Promise<S3Server | string> {
+export async function startS3Server({ store = "memstore", tls }: S3ServerOptions = {}): Promise<S3Server | string> {
   const directory = temporaryDirectory("s3");
   const ports = await Promise.all([freePort(), freePort()]);
-  const env = { ...process.env, S3_TEST_STORE: store };
+  const securePort = await freePort();
+  const secure = tls === undefined ? {} : { S3_TEST_TLS: `${securePort} ${tls.certificate} ${tls.key}` };
+  const env = { ...process.env, S3_TEST_STORE: store, ...secure };
   const child = spawn(join(REPOSITORY, "infra/test-s3.sh"), [directory, ...ports.map(String)], { stdio: ["pipe", "pipe", "pipe"], env });
   process.on("exit", () => child.kill());
   const problem = await readiness(child);
   if (problem !== undefined) return problem;
   const credentials = { accessKeyId: "rainbow-test", secretAccessKey: "rainbow-test-secret" };
   const endpoint = `http://127.0.0.1:${ports[0]}`;
+  const secureEndpoint = `https://127.0.0.1:${securePort}`;
   const environment = {
     AWS_ENDPOINT_URL_S3: endpoint,
     AWS_REGION: "us-east-1",
@@ -38,7 +50,7 @@ export async function startS3Server(store: "memstore" | "bluestore" = "memstore"
     await ended(child);
     rmSync(directory, { recursive: true, force: true });
   };
-  return { endpoint, credentials, environment, stop };
+  return { endpoint, secureEndpoint, credentials, environment, stop };
 }
 
 /** Undefined when it is ready; why not, where it cannot be installed. Anything else is a failure. */

@@ -6,3 +6,4 @@
 export { bucketNameOf, isBucketName } from "./bucket-name.ts";
 export { openS3Store } from "./open.ts";
 export type { S3StoreOptions } from "./open.ts";
+export { profileSettings } from "./profile.ts";

@@ -1,4 +1,5 @@
 /** Opens a bucket with the client library of AWS, which is loaded only then: it takes 100 ms. */
+import { readFileSync } from "node:fs";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { RainbowError } from "../../core/index.ts";
 import type { ObjectStore } from "../object-store.ts";
@@ -29,6 +30,8 @@ export interface S3StoreOptions {
   /** Of ~/.aws; otherwise AWS_PROFILE, or "default". */
   readonly profile?: string;
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** A file of the certificates that may sign the server's, instead of those that Node trusts. */
+  readonly caBundle?: string;
 }
 
 /** Credentials, region and endpoint are those of every AWS tool: the environment, ~/.aws/config and ~/.aws/credentials. */
@@ -44,12 +47,13 @@ export async function openS3Store(options: S3StoreOptions): Promise<ObjectStore>
     // Newer checksums than MD5 are not known to every server; the signature covers the content as it is sent.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
+    expectContinueHeader: false, // With it each part would have a connection of its own, which trusts what Node trusts.
     maxAttempts: REQUEST_ATTEMPTS,
     requestHandler: {
       connectionTimeout: CONNECTION_TIMEOUT_MS,
       socketTimeout: SILENCE_TIMEOUT_MS,
       httpAgent: { keepAlive: true, maxSockets: SOCKETS_MAX },
-      httpsAgent: { keepAlive: true, maxSockets: SOCKETS_MAX },
+      httpsAgent: { keepAlive: true, maxSockets: SOCKETS_MAX, ...trustOf(options.caBundle) },
     },
   });
   try {
@@ -61,6 +65,19 @@ export async function openS3Store(options: S3StoreOptions): Promise<ObjectStore>
     client.destroy();
     throw failureOf(error, `opening s3://${options.bucket}`);
   }
+}
+
+function trustOf(caBundle: string | undefined): { ca?: Buffer } {
+  if (caBundle === undefined) return {};
+  let why: string;
+  try {
+    const ca = readFileSync(caBundle);
+    if (ca.includes("-----BEGIN CERTIFICATE-----")) return { ca };
+    why = "it holds no certificate";
+  } catch (error) {
+    why = error instanceof Error ? error.message : String(error);
+  }
+  throw new RainbowError("OBJECTS_REFUSED", `the file ${caBundle} that AWS_CA_BUNDLE or the profile's ca_bundle names cannot be used: ${why}`, { caBundle });
 }
 
 function checkPrefix(prefix: string): void {
