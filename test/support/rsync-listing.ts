@@ -24,13 +24,13 @@ export function referenceListing(url: string, options: readonly string[] = []): 
 }
 
 /** An entry as the reference would print it. */
-export function listingLine(entry: Entry): ListingLine {
+export function listingLine(entry: Pick<Entry, "path" | "kind" | "mode" | "sizeBytes" | "mtimeSeconds" | "linkTarget">): ListingLine {
   const time = new Date(entry.mtimeSeconds * 1000).toISOString().slice(0, 19);
   const target = entry.linkTarget === undefined ? "" : ` -> ${entry.linkTarget}`;
   return `${permissionsOf(entry)} ${entry.kind === "directory" ? "-" : entry.sizeBytes} ${time} ${entry.path}${target}`;
 }
 
-function permissionsOf({ mode, kind }: Entry): string {
+function permissionsOf({ mode, kind }: Pick<Entry, "mode" | "kind">): string {
   const bits = PERMISSIONS.map((letter, i) => ((mode >> (8 - i)) & 1 ? letter : "-"));
   const special = (bit: number, place: number, letter: string): void => {
     if (mode & bit) bits[place] = bits[place] === "x" ? letter : letter.toUpperCase();
