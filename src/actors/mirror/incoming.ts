@@ -22,7 +22,8 @@ export interface Source {
 
 export type Content =
   | { readonly kind: "whole"; readonly bytes: Buffer }
-  | { readonly kind: "upload"; readonly upload: Upload }
+  /** Under the key with which it was begun. */
+  | { readonly kind: "upload"; readonly upload: Upload; readonly key: ByteString }
   /** Byte for byte what the source has. */
   | { readonly kind: "source"; readonly source: Source };
 
@@ -158,7 +159,7 @@ export class Incoming {
     const isSource = source !== undefined && this.upload === undefined && run?.offsetBytes === 0 && run.lengthBytes === lengthBytes;
     if (isSource && lengthBytes === source.entry.sizeBytes) return { content: { kind: "source", source }, lengthBytes, literalBytes, sums };
     const upload = await this.open();
-    return { content: { kind: "upload", upload }, lengthBytes, literalBytes, sums };
+    return { content: { kind: "upload", upload, key: this.key }, lengthBytes, literalBytes, sums };
   }
 
   /** As `finish`, at once, for content that lies in memory; undefined for any other. */

@@ -8,7 +8,7 @@ import type { ObjectStore } from "../../objects/index.ts";
 import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
 import { Filters } from "../../rsync/index.ts";
 import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsync/index.ts";
-import type { Resumable } from "./broken-uploads.ts";
+import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
 import { compareDirectory, leadsOut } from "./compare.ts";
 import type { CompareRules, Differences } from "./compare.ts";
 import type { Depot } from "./depot.ts";
@@ -16,6 +16,7 @@ import { DirectoryCare } from "./directory-care.ts";
 import type { OpenDirectory } from "./directory-care.ts";
 import { arrivedFact, attributesFact, isWantedKind, metadataOf, NO_CONTENT } from "./facts.ts";
 import { Fetching } from "./fetching.ts";
+import { Receiver } from "./receiver.ts";
 import { ListedDirectories } from "./listed-directories.ts";
 import type { Listed, ListedDirectory } from "./listed-directories.ts";
 import type { SyncOptions } from "./options.ts";
@@ -59,6 +60,7 @@ export class Round {
   keptCount = 0;
   ioError = 0;
   readonly fetching: Fetching;
+  private readonly receiver: Receiver;
   private readonly parts: RoundParts;
   private readonly care: DirectoryCare;
   private readonly filters: Filters;
@@ -70,7 +72,8 @@ export class Round {
   constructor(parts: RoundParts, session: Session) {
     this.parts = parts;
     this.care = new DirectoryCare(parts);
-    this.fetching = new Fetching(parts, session, this.care);
+    this.fetching = new Fetching(parts, this.care);
+    this.receiver = new Receiver(parts, session, this.fetching);
     this.filters = Filters.atRoot(parts.options.filters);
     this.differences = {
       same: (listed, stored) => this.same(listed, stored),
@@ -92,7 +95,7 @@ export class Round {
       case "fileStart":
       case "fileEnd":
       case "fileFailed":
-        return this.fetching.take(event);
+        return this.receiver.take(event);
       case "agreed":
         return this.begin(event.agreement);
       case "motd":
@@ -108,10 +111,16 @@ export class Round {
     }
   }
 
+  /** The session ended in the middle; what is returned can be gone on with. */
+  abandon(): Promise<BrokenUpload[]> {
+    this.care.abandon();
+    return this.receiver.abandon();
+  }
+
   private begin(agreement: Agreement): void {
     this.lists = new ListedDirectories(agreement.isIncremental);
     this.rules = { hasNanos: agreement.protocol >= 31, listedDigest: this.parts.options.checksum ? agreement.digest : undefined };
-    this.fetching.begin(agreement);
+    this.receiver.begin(agreement);
   }
 
   /** The first reason counts, and a name that comes later is added to it. */
@@ -206,18 +215,23 @@ export class Round {
     this.count(listed);
     this.keptCount++;
     if (listed.entry.kind === "symlink") return this.link(listed.entry, "changed");
-    this.fetching.want(listed, stored, this.directory!);
+    this.want(listed, stored);
   }
 
   private added(listed: Listed, replaced: FileEntry | undefined): void {
     const { entry } = listed;
     this.count(listed);
     if (replaced !== undefined && !this.clear(entry, replaced)) return;
-    if (entry.kind === "file") return this.fetching.want(listed, undefined, this.directory!);
+    if (entry.kind === "file") return this.want(listed, undefined);
     if (entry.kind === "symlink") return this.link(entry, "added");
     this.directory!.isChanged = true;
     this.care.make(entry);
     this.care.arrived(entry, undefined);
+  }
+
+  private want({ index, entry }: Listed, stored: FileEntry | undefined): void {
+    const wanted = this.fetching.want(entry, stored, this.directory!);
+    if (wanted !== undefined) this.receiver.ask(index, wanted);
   }
 
   /** Makes way for another kind. A directory goes only with the deletions, after which another round comes; false until then. */

@@ -220,7 +220,7 @@ class Sync {
         return (event) => begun.take(event);
       });
     } catch (error) {
-      this.broken = (await round?.fetching.abandon()) ?? [];
+      this.broken = (await round?.abandon()) ?? [];
       throw error;
     }
     if (round?.hasListed === true) return round;

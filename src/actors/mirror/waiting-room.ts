@@ -3,7 +3,7 @@
  * lets an upload wait for its turn, elsewhere what waits is an object of its own, which is copied when its turn has come.
  */
 import type { ByteString } from "../../core/index.ts";
-import type { ObjectStore, Upload } from "../../objects/index.ts";
+import type { ObjectStore } from "../../objects/index.ts";
 import type { Depot, PlaceHolder, Work } from "./depot.ts";
 import type { DirectoryCare, OpenDirectory } from "./directory-care.ts";
 import type { PublicationOrder } from "./publication.ts";
@@ -19,6 +19,8 @@ interface Waiting {
   readonly directory: OpenDirectory;
 }
 
+type Complete = Work & { readonly kind: "complete" };
+
 interface Parts {
   readonly store: ObjectStore;
   readonly depot: Depot;
@@ -32,6 +34,7 @@ export class WaitingRoom {
   private readonly care: DirectoryCare;
   private waiting: Waiting[] = [];
   private memoryBytes = 0;
+  private keyCount = 0;
   /** Of objects that wait. */
   private readonly keys: ByteString[] = [];
 
@@ -45,9 +48,9 @@ export class WaitingRoom {
     return this.memoryBytes > MEMORY_BYTES_MAX;
   }
 
-  /** Under which key an upload is begun for what becomes `path` when the turn of its rank comes. */
+  /** Under which key an upload is begun for what becomes `path` when the turn of its rank comes: each time another one, as several may be open. */
   keyFor(path: ByteString, rank: number): ByteString {
-    return rank === 0 || this.parts.store.features.isTree ? path : (`${WAITING_DIRECTORY}/${this.keys.length}` as ByteString);
+    return rank === 0 || this.parts.store.features.isTree ? path : (`${WAITING_DIRECTORY}/${this.keyCount++}` as ByteString);
   }
 
   /** At once, or with all others of its rank. */
@@ -60,18 +63,22 @@ export class WaitingRoom {
     this.waiting.push({ rank, work, directory });
   }
 
-  /** As `add`, for an upload that has all of its content: nothing of it stays open. */
-  async addUpload({ rank, work, directory }: Waiting & { readonly work: { readonly kind: "complete" } }, lengthBytes: number): Promise<void> {
+  /** As `add`, for an upload that has all of its content: nothing of it stays open. `key`: under which it was begun. */
+  async addUpload(
+    { rank, work, directory }: Waiting & { readonly work: Complete },
+    begun: { readonly key: ByteString; readonly lengthBytes: number },
+  ): Promise<void> {
     if (this.parts.store.features.isTree) await work.upload.suspend();
-    this.waiting.push({ rank, directory, work: this.laterWork(work, work.upload, lengthBytes, rank) });
+    this.waiting.push({ rank, directory, work: this.laterWork(work, begun) });
   }
 
-  private laterWork(work: Work & { readonly kind: "complete" }, upload: Upload, lengthBytes: number, rank: number): Work {
+  private laterWork({ upload, ...work }: Complete, begun: { readonly key: ByteString; readonly lengthBytes: number }): Work {
     const { key, fact, forgetsSums, sums, metadata } = work;
+    const { lengthBytes } = begun;
     const common = { key, fact, forgetsSums, sums };
     if (this.parts.store.features.isTree)
       return { ...common, kind: "resume", token: upload.token, lengthBytes, upload: { key, metadata, sizeBytes: lengthBytes } };
-    const holder: PlaceHolder = { key: this.keyFor(key, rank), place: undefined };
+    const holder: PlaceHolder = { key: begun.key, place: undefined };
     this.keys.push(holder.key);
     const kept = { key: holder.key, forgetsSums: false, sums: undefined, fact: (place: NonNullable<PlaceHolder["place"]>) => void (holder.place = place) };
     this.parts.depot.add({ ...kept, kind: "complete", upload, metadata, check: undefined });
