@@ -80,7 +80,7 @@ function mergeRule(text: ByteString, sign: string, modifiers: string, fileName: 
   return {
     kind: sign === "." ? "merge" : "dir-merge",
     text,
-    fileName,
+    fileName: (sign === ":" ? fileName.replace(/^\/+/, "") : fileName) as ByteString, // With the slash it is looked for above the root, too.
     lines: modifiers.includes("-") ? "exclude" : modifiers.includes("+") ? "include" : "rules",
     side: sideOf(modifiers),
     isInherited: !modifiers.includes("n"),

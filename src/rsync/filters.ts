@@ -37,22 +37,34 @@ export class Filters {
   }
 
   /** The rules as they hold for the names in `directory`, which lies in this one. */
-  within(directory: ByteString): Filters {
-    const mergeRules = [...this.rules, ...[...this.perDirectory.values()].flat()].filter((rule): rule is MergeRule => "fileName" in rule);
+  within(directory: ByteString, readRules = this.readRules): Filters {
+    const { mergeRules } = this;
     if (mergeRules.length === 0) return this;
     const next = new Map<MergeRule, readonly (MatchRule | MergeRule)[]>();
     for (const rule of mergeRules) {
-      const content = this.readRules((directory === "" ? rule.fileName : `${directory}/${rule.fileName}`) as ByteString);
+      const content = readRules(below(directory, rule.fileName));
       const parsed = content === undefined ? [] : parseRuleFile(content, rule, directory);
       const clearedAt = parsed.findLastIndex((each) => each.kind === "clear");
       const inherited = rule.isInherited && clearedAt < 0 ? (this.perDirectory.get(rule) ?? []) : [];
-      next.set(rule, [...flattened(parsed, this.readRules, 0), ...inherited]);
+      next.set(rule, [...flattened(parsed, readRules, 0), ...inherited]);
     }
     return new Filters(this.rules, this.readRules, next);
   }
 
-  /** What the rules say of one name in this directory: true where it is left out (sender), or kept from deletion (receiver). */
-  excludes(path: ByteString, isDirectory: boolean, side: Side = "sender"): boolean {
+  /** Which files `within` asks for on entering a directory of this one. */
+  ruleFilesIn(directory: ByteString): ByteString[] {
+    return this.mergeRules.map(({ fileName }) => below(directory, fileName));
+  }
+
+  private get mergeRules(): MergeRule[] {
+    return [...this.rules, ...[...this.perDirectory.values()].flat()].filter((rule): rule is MergeRule => "fileName" in rule);
+  }
+
+  /**
+   * What the rules say of one name in this directory: true where it is left out (sender), or kept from deletion (receiver; where what is
+   * left out is deleted as well, only rules that name that side keep anything).
+   */
+  excludes(path: ByteString, isDirectory: boolean, side: Side | "onlyReceiver" = "sender"): boolean {
     return this.decide(this.rules, path, isDirectory, side) === "exclude";
   }
 
@@ -64,19 +76,30 @@ export class Filters {
     return this.excludes(path, isDirectory);
   }
 
-  private decide(rules: readonly (MatchRule | MergeRule)[], path: ByteString, isDirectory: boolean, side: Side): "include" | "exclude" | undefined {
+  private decide(
+    rules: readonly (MatchRule | MergeRule)[],
+    path: ByteString,
+    isDirectory: boolean,
+    side: Side | "onlyReceiver",
+  ): "include" | "exclude" | undefined {
     for (const rule of rules) {
-      if (rule.side !== undefined && rule.side !== side) continue;
+      if (rule.side !== undefined && rule.side !== (side === "sender" ? side : "receiver")) continue;
+      const isAsked = side !== "onlyReceiver" || rule.side !== undefined;
       if ("pattern" in rule) {
+        if (!isAsked) continue;
         if (matches(rule.pattern, path, isDirectory) !== rule.isNegated) return rule.kind;
         continue;
       }
-      if (rule.isExcluded && path.slice(path.lastIndexOf("/") + 1) === rule.fileName) return "exclude";
+      if (isAsked && rule.isExcluded && path.slice(path.lastIndexOf("/") + 1) === rule.fileName) return "exclude";
       const decided = this.decide(this.perDirectory.get(rule) ?? [], path, isDirectory, side);
       if (decided !== undefined) return decided;
     }
     return undefined;
   }
+}
+
+function below(directory: ByteString, name: ByteString): ByteString {
+  return (directory === "" ? name : `${directory}/${name}`) as ByteString;
 }
 
 /** Whether the rules alone say what a server lists: rules in its files do not. */

@@ -14,7 +14,7 @@ export type { DigestName, Digests, RunningDigest, StartXxh3 } from "./digests/in
 export type { Entry, HardLink } from "./entry.ts";
 export type { SessionEvent, Statistics } from "./events.ts";
 export { parseRule, parseRuleFile, rulesForPaths } from "./filter-rule.ts";
-export type { FilterRule } from "./filter-rule.ts";
+export type { FilterRule, Side } from "./filter-rule.ts";
 export { Filters } from "./filters.ts";
 export { PROTOCOL_MAX, PROTOCOL_MIN } from "./greeting.ts";
 export type { Login } from "./greeting.ts";

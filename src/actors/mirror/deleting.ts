@@ -2,13 +2,15 @@
  * Removals, after everything else: whether they may be, the queue that outlives a crash, and the work itself: the object, then the
  * fact, then the queue. Nothing is removed while there is any doubt that the lists were whole.
  */
+import { assert } from "../../core/index.ts";
 import type { ByteString, TimeUs } from "../../core/index.ts";
 import type { ObjectStore } from "../../objects/index.ts";
 import type { FileEntry, FileList, MirrorFact, MirrorFiles } from "../../projections/index.ts";
-import { Filters } from "../../rsync/index.ts";
 import { attributesOf, isWantedKind, metadataOf } from "./facts.ts";
+import type { GoneNames } from "./gone-names.ts";
 import { parentOf } from "./listed-directories.ts";
 import type { SyncOptions } from "./options.ts";
+import type { Protection } from "./protection.ts";
 import type { SyncCounts, SyncWatcher } from "./report.ts";
 import type { Doubt } from "./round.ts";
 
@@ -45,16 +47,19 @@ export function holdReason(found: Found, options: Pick<SyncOptions, "maxDelete">
 }
 
 /** Everything below these names and they themselves, as far as the filters do not keep it; content before its directory. */
-export function* removalsOf(list: FileList, gone: readonly FileEntry[], options: Pick<SyncOptions, "filters" | "deleteExcluded">): Generator<FileEntry, void> {
-  const filters = options.deleteExcluded || options.filters.length === 0 ? undefined : Filters.atRoot(options.filters);
-  for (const entry of gone) yield* removalsBelow(list, entry, filters);
+export async function* removalsOf(list: FileList, gone: GoneNames, protection: Protection | undefined): AsyncGenerator<FileEntry, void> {
+  for (const path of gone.paths()) {
+    const entry = list.entry(path);
+    assert(entry !== undefined, "what is gone upstream is in the list that was compared");
+    yield* removalsBelow(list, entry, protection);
+  }
 }
 
 /** Returns whether all of it goes. */
-function* removalsBelow(list: FileList, entry: FileEntry, filters: Filters | undefined): Generator<FileEntry, boolean> {
-  if (filters?.excludes(entry.path, entry.kind === "directory") === true) return false;
+async function* removalsBelow(list: FileList, entry: FileEntry, protection: Protection | undefined): AsyncGenerator<FileEntry, boolean> {
+  if ((await protection?.keeps(entry)) === true) return false;
   let isAll = true;
-  if (entry.kind === "directory") for (const child of list.children(entry.path)) isAll = (yield* removalsBelow(list, child, filters)) && isAll;
+  if (entry.kind === "directory") for (const child of list.children(entry.path)) isAll = (yield* removalsBelow(list, child, protection)) && isAll;
   if (isAll) yield entry;
   return isAll;
 }
@@ -71,10 +76,10 @@ interface DeletionParts {
 }
 
 /** Writes down what is to go, and when. Names that are queued keep their time. */
-export async function enqueue({ files, options, nowUs, watcher }: DeletionParts, removals: Iterable<FileEntry>): Promise<void> {
+export async function enqueue({ files, options, nowUs, watcher }: DeletionParts, removals: AsyncIterable<FileEntry>): Promise<void> {
   const dueUs = (nowUs + options.deleteGraceMs * 1000) as TimeUs;
   let batch: ByteString[] = [];
-  for (const { path } of removals) {
+  for await (const { path } of removals) {
     batch.push(path);
     if (options.deleteGraceMs > 0) watcher.item({ path, what: "queued", why: "" });
     if (batch.length < BATCH) continue;

@@ -17,7 +17,8 @@ export interface ListedDirectory {
   readonly listed: readonly Listed[];
 }
 
-const ROOT = "." as ByteString;
+/** The root of what is mirrored. */
+export const ROOT = "." as ByteString;
 
 /** The directory that a path lies in. */
 export function parentOf(path: ByteString): ByteString {

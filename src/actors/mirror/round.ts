@@ -6,7 +6,6 @@ import { assert, displayOf } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
 import type { ObjectStore } from "../../objects/index.ts";
 import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
-import { Filters } from "../../rsync/index.ts";
 import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsync/index.ts";
 import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
 import { compareDirectory, leadsOut } from "./compare.ts";
@@ -16,6 +15,7 @@ import { DirectoryCare } from "./directory-care.ts";
 import type { OpenDirectory } from "./directory-care.ts";
 import { arrivedFact, attributesFact, isWantedKind, metadataOf, NO_CONTENT } from "./facts.ts";
 import { Fetching } from "./fetching.ts";
+import { GoneNames } from "./gone-names.ts";
 import { Receiver } from "./receiver.ts";
 import { ListedDirectories } from "./listed-directories.ts";
 import type { Listed, ListedDirectory } from "./listed-directories.ts";
@@ -50,7 +50,7 @@ const NO_NAME = "" as ByteString;
 
 export class Round {
   /** Stored and not listed: the topmost names of what is gone. */
-  readonly gone: FileEntry[] = [];
+  readonly gone = new GoneNames();
   /** The first reason to doubt that the lists are whole. */
   doubt: Doubt | undefined;
   /** Something could not be done before something else is gone: one more round does it. */
@@ -63,7 +63,6 @@ export class Round {
   private readonly receiver: Receiver;
   private readonly parts: RoundParts;
   private readonly care: DirectoryCare;
-  private readonly filters: Filters;
   private lists: ListedDirectories | undefined;
   private rules: CompareRules | undefined;
   private directory: OpenDirectory | undefined;
@@ -74,13 +73,12 @@ export class Round {
     this.care = new DirectoryCare(parts);
     this.fetching = new Fetching(parts, this.care);
     this.receiver = new Receiver(parts, session, this.fetching);
-    this.filters = Filters.atRoot(parts.options.filters);
     this.differences = {
       same: (listed, stored) => this.same(listed, stored),
       touched: (listed, stored) => this.touched(listed, stored),
       changed: (listed, stored) => this.changed(listed, stored),
       added: (listed, replaced) => this.added(listed, replaced),
-      gone: (stored) => this.missed(stored),
+      gone: (stored) => this.gone.add(stored.path),
     };
   }
 
@@ -237,7 +235,7 @@ export class Round {
   /** Makes way for another kind. A directory goes only with the deletions, after which another round comes; false until then. */
   private clear(entry: Entry, replaced: FileEntry): boolean {
     if (replaced.kind === "directory") {
-      this.missed(replaced);
+      this.gone.add(replaced.path);
       this.wantsAnother = true;
       this.parts.counts.leftOverCount++;
       return false;
@@ -245,12 +243,6 @@ export class Round {
     if (entry.kind === "directory" && !this.parts.options.dryRun && isWantedKind(replaced.kind))
       this.parts.depot.add({ kind: "remove", name: { key: replaced.path, kind: replaced.kind } });
     return true;
-  }
-
-  private missed(stored: FileEntry): void {
-    const { options } = this.parts;
-    const isProtected = !options.deleteExcluded && options.filters.length > 0 && this.filters.excludesPath(stored.path, stored.kind === "directory");
-    if (!isProtected) this.gone.push(stored);
   }
 
   private link(entry: Entry, what: "added" | "changed" | "touched"): void {

@@ -5,7 +5,7 @@
 import { displayOf, isRainbowError, RainbowError } from "../../core/index.ts";
 import type { ByteString, Clock } from "../../core/index.ts";
 import type { ObjectStore } from "../../objects/index.ts";
-import type { FileList, MirrorFiles } from "../../projections/index.ts";
+import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
 import { Session } from "../../rsync/index.ts";
 import type { Digests, OpenZstdStream, SessionEvent, SessionOptions } from "../../rsync/index.ts";
 import { letGo, resumeUploads } from "./broken-uploads.ts";
@@ -15,6 +15,7 @@ import { Depot } from "./depot.ts";
 import { carry } from "./driver.ts";
 import type { TakeEvent } from "./driver.ts";
 import type { MirrorSource, SyncOptions } from "./options.ts";
+import { Protection } from "./protection.ts";
 import { PublicationOrder } from "./publication.ts";
 import { SyncCounts } from "./report.ts";
 import type { SyncOutcome, SyncWatcher } from "./report.ts";
@@ -172,7 +173,7 @@ class Sync {
       );
       this.ioError |= round.ioError;
       if (options.dryRun) {
-        this.foresee(round, list);
+        await this.foresee(round, list);
         return false;
       }
       for (const { upload } of resumables.values()) await upload.abort(); // Of files that are gone, or others now.
@@ -255,39 +256,62 @@ class Sync {
     };
   }
 
+  /** What is to be removed as the filters, and rule files in `fresh`, have it; content before its directory. */
+  private removals(round: Round, list: FileList, fresh: FileList): Removals {
+    const protection = Protection.of(fresh, this.parts.store, this.options);
+    return { entries: () => removalsOf(list, round.gone, protection), doubt: () => protection?.doubt };
+  }
+
   /** Whether removals may be, and how many there are that nobody knew of. */
-  private judge(round: Round, list: FileList): { readonly held: Doubt | undefined; readonly removalCount: number } {
+  private async judge(round: Round, removals: Removals): Promise<{ readonly held: Doubt | undefined; readonly removalCount: number }> {
     const { counts, options } = this;
     const { deletions } = this.parts.files;
     let removalCount = 0;
-    for (const entry of removalsOf(list, round.gone, options)) if (deletions.count === 0 || deletions.queued([entry.path]).length === 0) removalCount++;
+    let example = "" as ByteString;
+    for await (const { path } of removals.entries()) {
+      if (deletions.count > 0 && deletions.queued([path]).length > 0) continue;
+      if (removalCount++ === 0) example = path;
+    }
     const failed = round.fetching.firstFailed;
     if (failed !== undefined) round.suspect("a file could not be fetched", failed);
+    const ruleDoubt = removals.doubt();
+    if (ruleDoubt !== undefined) round.suspect(ruleDoubt.why, ruleDoubt.by);
     const { doubt } = round;
     const isCut = round.fetching.isCut;
-    const example = round.gone[0]?.path ?? ("" as ByteString);
     const found = { doubt, entryCount: counts.entryCount, keptCount: round.keptCount, removalCount, example, isCut };
     return { held: holdReason(found, options), removalCount };
   }
 
   /** What a dry run says of removals. */
-  private foresee(round: Round, list: FileList): void {
+  private async foresee(round: Round, list: FileList): Promise<void> {
     if (!this.options.deletes) return;
-    this.held = this.judge(round, list).held;
+    const removals = this.removals(round, list, list);
+    this.held = (await this.judge(round, removals)).held;
     if (this.held !== undefined) return;
-    for (const { path } of removalsOf(list, round.gone, this.options)) this.watcher.item({ path, what: "deleted", why: "" });
+    for await (const { path } of removals.entries()) this.watcher.item({ path, what: "deleted", why: "" });
   }
 
   private async delete(round: Round, list: FileList): Promise<void> {
     const { files, store, clock } = this.parts;
     const { options, counts, watcher, signal } = this;
     if (!options.deletes) return;
-    if (round.gone.length > 0 || files.deletions.count > 0) watcher.phase("deleting");
-    const { held, removalCount } = this.judge(round, list);
-    this.held = held;
-    if (held !== undefined) return;
+    if (!round.gone.isEmpty || files.deletions.count > 0) watcher.phase("deleting");
     const deleting = { store, files, nowUs: clock.now(), options, counts, watcher, signal };
-    if (removalCount > 0) await enqueue(deleting, removalsOf(list, round.gone, options));
+    const fresh = await files.list();
+    try {
+      const removals = this.removals(round, list, fresh);
+      const { held, removalCount } = await this.judge(round, removals);
+      this.held = held;
+      if (held !== undefined) return;
+      if (removalCount > 0) await enqueue(deleting, removals.entries());
+    } finally {
+      fresh.close();
+    }
     if (files.deletions.count > 0) await removeDue(deleting);
   }
+}
+
+interface Removals {
+  readonly entries: () => AsyncGenerator<FileEntry>;
+  readonly doubt: () => Doubt | undefined;
 }

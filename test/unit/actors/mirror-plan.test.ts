@@ -5,6 +5,7 @@ import { compareDirectory, leadsOut } from "../../../src/actors/mirror/compare.t
 import type { CompareRules } from "../../../src/actors/mirror/compare.ts";
 import { holdReason } from "../../../src/actors/mirror/deleting.ts";
 import type { Found } from "../../../src/actors/mirror/deleting.ts";
+import { GoneNames } from "../../../src/actors/mirror/gone-names.ts";
 import { lastOfProfile } from "../../../src/actors/mirror/index.ts";
 import { ListedDirectories } from "../../../src/actors/mirror/listed-directories.ts";
 import type { Listed } from "../../../src/actors/mirror/listed-directories.ts";
@@ -142,6 +143,16 @@ test("nothing is removed while there is doubt, or when it is too much", () => {
   assert.match(held({ removalCount: 101 }), /as many as stay/);
   assert.is(held({ removalCount: 500, keptCount: 500 }), "");
   assert.is(held({ removalCount: 0, entryCount: 0 }), "");
+});
+
+test("what is gone is noted packed, and told in its order", () => {
+  const gone = new GoneNames();
+  assert.equal([gone.isEmpty, gone.first, [...gone.paths()]], [true, undefined, []]);
+  const paths = ["a", "b\n", "d/a", "d/e/\xff", "z", ...Array.from({ length: 3000 }, (_, i) => `flat/${i}`), "flat/last", "y"].map(bytes);
+  for (const path of paths) gone.add(path);
+  assert.equal([...gone.paths()], paths);
+  assert.equal([...gone.paths()], paths, "it can be asked again");
+  assert.is(gone.first, "a");
 });
 
 test.run();
