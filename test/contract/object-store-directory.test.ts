@@ -57,6 +57,27 @@ cases("what this store keeps for itself leaves the time of the top as it is", as
   assert.is(lstatSync(top).mtimeMs, 1_700_000_000_123.4568);
 });
 
+cases("what is unfinished lies beside the tree only as long as it is; a top that may not be written to is no hindrance, and stays so", async () => {
+  const top = temporaryDirectory("objects");
+  const store = open(top);
+  const upload = await store.begin({ key: key("big"), metadata: metadata(), sizeBytes: 3 });
+  await store.put([file("a", "a")]);
+  await store.settle();
+  assert.equal(readdirSync(top).sort(), [".rainbow", "a"]);
+  await upload.complete(metadata());
+  await store.setMetadata(key("."), metadata({ kind: "directory", mode: 0o555 }));
+  await store.settle();
+  assert.equal(readdirSync(top).sort(), ["a", "big"]);
+  await store.put([file("b", "b")]);
+  const abandoned = await store.begin({ key: key("c"), metadata: metadata(), sizeBytes: 1 });
+  await abandoned.abort();
+  await store.settle();
+  assert.equal(readdirSync(top).sort(), ["a", "b", "big"]);
+  assert.is(lstatSync(top).mode & 0o7777, 0o555);
+  await store.close();
+  chmodSync(top, 0o755);
+});
+
 cases("no symlink of the target is followed, neither to write nor to read, list or delete", async () => {
   const outside = temporaryDirectory("outside");
   writeFileSync(join(outside, "secret"), "secret");

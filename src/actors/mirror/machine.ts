@@ -77,7 +77,7 @@ export const mirrorActor = setup({
   types: { input: {} as MirrorInput, context: {} as MirrorContext, events: {} as MirrorSignal },
   actors: { sync: fromPromise<SyncOutcome, { readonly cause: string }>(() => Promise.reject(new Error("sync is provided by the app"))) },
   delays: {
-    dueMs: ({ context }) => Math.min(DELAY_MS_MAX, (nextStartMs(context) ?? Infinity) - context.nowMs()),
+    dueMs: ({ context }) => Math.min(DELAY_MS_MAX, Math.max(0, (nextStartMs(context) ?? Infinity) - context.nowMs())),
     retryMs: ({ context }) => retryDelayMs(context.attemptCount, context.jitter()),
   },
   guards: {

@@ -89,13 +89,14 @@ class Sync {
   }
 
   async run(): Promise<SyncOutcome> {
-    const { memory, files } = this.parts;
+    const { memory, files, store } = this.parts;
     if (!memory.hasTidied && !this.options.dryRun) await this.tidy();
     memory.hasTidied ||= !this.options.dryRun;
     for (let round = 1; round <= ROUNDS_MAX; round++) if (!(await this.goRound())) break;
     this.watcher.phase("committing");
     if (this.options.dryRun) return this.outcome();
     await this.depot.flush();
+    await store.settle(); // Nothing of what was given up stays behind, either.
     await files.sums.flush();
     const outcome = this.outcome();
     const { counts, ioError, heldBecause, heldBy, queuedCount } = outcome;

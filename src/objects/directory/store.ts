@@ -113,17 +113,27 @@ class DirectoryStore implements ObjectStore {
       return action();
     } catch (error) {
       if (!isCode(error, "ENOENT")) throw error;
-      this.#keepingTopTime(() => this.#tree.os.makeDirectory(this.#partialDirectory));
+      this.#changingTop(() => this.#tree.os.makeDirectory(this.#partialDirectory));
       return action();
     }
   }
 
-  /** The partial directory is no part of what is mirrored: that it comes or goes leaves the time of the tree's top as it is. */
-  #keepingTopTime(action: () => void): void {
+  /** The partial directory is no part of what is mirrored: that it comes or goes leaves the time and the mode of the tree's top as they are. */
+  #changingTop(action: () => void): void {
     const { os, top } = this.#tree;
     const { mtimeSeconds, mtimeNanos } = os.lstat(`${top}/.` as ByteString);
-    action();
+    this.#tree.inWritableParent(RESERVED_DIRECTORY as ByteString, action);
     os.setTimes(`${top}/.` as ByteString, mtimeSeconds, mtimeNanos);
+  }
+
+  /** Whoever looks at a tree between two syncs finds what is mirrored, and nothing else unless something is unfinished. */
+  #removeEmptyPartialDirectory(): void {
+    try {
+      if (this.#tree.lstat(this.#partialDirectory) === undefined) return;
+      this.#changingTop(() => this.#tree.os.removeDirectory(this.#partialDirectory));
+    } catch (error) {
+      if (!isAbsence(error) && !isCode(error, "ENOTEMPTY", "EEXIST")) throw failureOf(error, this.#partialDirectory);
+    }
   }
 
   #unlinkIfThere(path: ByteString): void {
@@ -267,6 +277,7 @@ class DirectoryStore implements ObjectStore {
 
   async settle(): Promise<void> {
     if (!this.#isUnsettled) return;
+    this.#removeEmptyPartialDirectory();
     this.#isUnsettled = false;
     try {
       await syncFilesystem(this.#tree.top);
@@ -278,11 +289,7 @@ class DirectoryStore implements ObjectStore {
   }
 
   async close(): Promise<void> {
-    try {
-      this.#keepingTopTime(() => this.#tree.os.removeDirectory(this.#partialDirectory));
-    } catch (error) {
-      if (!isAbsence(error) && !isCode(error, "ENOTEMPTY", "EEXIST")) throw failureOf(error, this.#partialDirectory);
-    }
+    this.#removeEmptyPartialDirectory();
   }
 }
 
