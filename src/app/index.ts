@@ -38,6 +38,7 @@ export type {
   InstantWords,
   FilterLines,
   LeftOut,
+  MirrorBrief,
   MirrorEntry,
   MirrorFaultItem,
   MirrorLogItem,

@@ -180,7 +180,7 @@ function makeRunner(mirrors: Mirrors, { clock, random, mode }: OpenRainbowOption
     openZstdStream: openZstdStreams(),
     environment: process.env,
     isScheduled: mode === "protect",
-    lastStartedUs: async ({ machine }) => (await syncHistory(host.eventStore, machine.stream)).lastStartedUs,
+    history: ({ machine }) => syncHistory(host.eventStore, machine.stream),
   });
 }
 

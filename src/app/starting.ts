@@ -97,6 +97,7 @@ export class Starting {
       limits: [],
       lacks: [],
       roots: [],
+      mirrors: [],
       scan: undefined,
       dirtyCount: 0,
       unacknowledgedBatches: 0,

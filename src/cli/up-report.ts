@@ -55,9 +55,9 @@ async function reportLeftOut(invocation: Invocation, leftOut: { readonly items: 
 /** After the first report: how to keep it, and what can be asked. */
 export async function reportHints(invocation: Invocation, status: StatusAnswer): Promise<void> {
   const { report } = invocation;
-  for (const limit of status.limits) await report.say(`note: ${limit}`);
   const path = status.roots[0]?.path;
   if (path === undefined) return;
+  for (const limit of status.limits) await report.say(`note: ${limit}`);
   const folder = shellWord(path);
   await report.say("");
   await report.say("Every change is kept from now on, until Ctrl-C. To keep it running after this terminal:");

@@ -223,6 +223,11 @@ housed("a running host syncs by schedule, when it is triggered, and for whoever 
   const first = await until((status) => status["nextRun"] !== undefined && status["lastUpdated"] !== undefined);
   assert.is(readFileSync(join(house.target, "f"), "utf8"), "one");
   assert.ok(Date.parse(first["nextRun"] as string) - Date.parse(first["lastStarted"] as string) >= 3_590_000);
+  const [host] = await house.json(["status"]);
+  const [brief] = host!["mirrors"] as Json[];
+  assert.equal([host!["state"], brief!["name"], brief!["state"], brief!["nextRun"]], ["mirroring", "tree", "waiting", first["nextRun"]]);
+  assert.match(await house.ok(["status"]), /^state: +mirroring\n[^]*^mirrors: +tree {2}next run 2.*, updated \d.* ago$/m);
+  assert.equal(readdirSync(house.target), ["f"]);
   house.write({ f: "two!" });
   await house.ok(["mirror", "trigger", "tree"]);
   await until((status) => (status["lastUpdated"] as string) > (first["lastUpdated"] as string));

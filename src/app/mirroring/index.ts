@@ -6,7 +6,7 @@ export { syncEvents, syncHistory } from "./history.ts";
 export type { SyncHistory } from "./history.ts";
 export { loginOf } from "./passwords.ts";
 export { MirrorRunner } from "./runner.ts";
-export type { MirrorRunnerOptions } from "./runner.ts";
+export type { LifeBrief, MirrorRunnerOptions } from "./runner.ts";
 export { rulesOfLines, settingsOf, settingsOfWords } from "./settings.ts";
 export type { LoginDigest } from "./settings.ts";
 export { parseSource, parseTarget, targetOf } from "./source.ts";

@@ -15,6 +15,7 @@ import type { Digests, OpenZstdStream } from "../../rsync/index.ts";
 import type { Mirrors } from "../mirrors.ts";
 import type { MirrorSettings } from "../operations/index.ts";
 import { readBrokenUploads, writeBrokenUploads } from "./broken-uploads-file.ts";
+import type { SyncHistory } from "./history.ts";
 import { loginOf } from "./passwords.ts";
 import { settingsOf, syncOptionsOf } from "./settings.ts";
 import type { LoginDigest } from "./settings.ts";
@@ -36,8 +37,8 @@ export interface MirrorRunnerOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Syncs by themselves; otherwise only when somebody asks. */
   readonly isScheduled: boolean;
-  /** When a mirror's last sync started, from its stream. */
-  readonly lastStartedUs: (mirror: OpenedMirror) => Promise<number | undefined>;
+  /** What a mirror's stream says of its syncs. */
+  readonly history: (mirror: OpenedMirror) => Promise<SyncHistory>;
 }
 
 /** A sync that somebody asked for and waits for. */
@@ -56,6 +57,17 @@ export interface LifeStatus {
   readonly alarms: readonly string[];
 }
 
+/** One mirror among all of a host. */
+export interface LifeBrief {
+  readonly name: string;
+  readonly state: LifeStatus["state"];
+  readonly phase: string;
+  readonly nextRunUs: number | undefined;
+  readonly lastUpdatedUs: number | undefined;
+  readonly heldBecause: string;
+  readonly failure: string;
+}
+
 interface Waiter {
   readonly watcher: SyncWatcher;
   readonly resolve: (outcome: SyncOutcome) => void;
@@ -72,6 +84,9 @@ interface Life {
   waiters: Waiter[];
   /** Of a sync of somebody's own; "" where none runs. */
   ownPhase: string;
+  /** Of the last sync that reached its end. */
+  lastUpdatedUs: number | undefined;
+  heldBecause: string;
 }
 
 export class MirrorRunner {
@@ -104,7 +119,23 @@ export class MirrorRunner {
 
   async status(mirror: OpenedMirror): Promise<LifeStatus> {
     const life = await this.lives.get(mirror.machine.machine);
-    if (life === undefined) return { state: "waiting", phase: "", nextRunUs: undefined, alarms: [] };
+    return life === undefined ? { state: "waiting", phase: "", nextRunUs: undefined, alarms: [] } : this.statusOf(life);
+  }
+
+  /** All that live here, by name. */
+  async briefs(): Promise<LifeBrief[]> {
+    const lives = await Promise.all([...this.lives.values()].map((life) => life.catch(() => undefined)));
+    const briefs = lives.flatMap((life) => {
+      if (life === undefined) return [];
+      const { name, lastUpdatedUs, heldBecause, actor } = life;
+      const { state, phase, nextRunUs } = this.statusOf(life);
+      const { failure } = actor.getSnapshot().context;
+      return [{ name, state, phase, nextRunUs, lastUpdatedUs, heldBecause, failure: failure instanceof Error ? failure.message : "" }];
+    });
+    return briefs.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  private statusOf(life: Life): LifeStatus {
     const snapshot = life.actor.getSnapshot();
     const alarms = mirrorAlarms(snapshot.context);
     const nextMs = snapshot.matches("waiting") ? nextStartMs(snapshot.context) : undefined;
@@ -185,7 +216,7 @@ export class MirrorRunner {
     const { clock, random, isScheduled } = this.options;
     const { label, options } = mirror.definition();
     const { everyMs } = settingsOf(options);
-    const startedUs = await this.options.lastStartedUs(mirror);
+    const { lastStartedUs: startedUs, lastUpdatedUs, finished } = await this.options.history(mirror);
     const sync = fromPromise<SyncOutcome, { readonly cause: string }>(({ input, signal }) => this.syncPlain(life, input.cause, signal));
     const actor = createActor(mirrorActor.provide({ actors: { sync } }), {
       input: {
@@ -197,7 +228,17 @@ export class MirrorRunner {
     });
     const brokenUploads = readBrokenUploads(this.options.mirrors.brokenUploadsFile(mirror));
     const memory = { seed: seedOf(mirror), refusesSeed: false, hasTidied: false, brokenUploads };
-    const life: Life = { name: label, actor, turns: new Turns(), memory, stop: new AbortController(), waiters: [], ownPhase: "" };
+    const life: Life = {
+      name: label,
+      actor,
+      turns: new Turns(),
+      memory,
+      stop: new AbortController(),
+      waiters: [],
+      ownPhase: "",
+      lastUpdatedUs,
+      heldBecause: finished?.heldBecause ?? "",
+    };
     actor.start();
     return life;
   }
@@ -262,7 +303,11 @@ export class MirrorRunner {
     const outcome = await noting(mirrors.brokenUploadsFile(mirror), life.memory, () =>
       syncMirror(parts, syncOptionsOf(settings, asked.dryRun), cause, asked.watcher, signal),
     );
-    if (!asked.dryRun && !outcome.isUnchanged) await writeLateAttributes(files, store, late, signal);
+    if (asked.dryRun) return outcome;
+    life.lastUpdatedUs = clock.now();
+    if (outcome.isUnchanged) return outcome;
+    life.heldBecause = outcome.heldBecause;
+    await writeLateAttributes(files, store, late, signal);
     return outcome;
   }
 }

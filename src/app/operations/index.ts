@@ -42,6 +42,7 @@ export type {
 export type {
   FilterLines,
   MirrorAddRequest,
+  MirrorBrief,
   MirrorEntry,
   MirrorFaultItem,
   MirrorLogItem,

@@ -82,6 +82,9 @@ export interface MirrorStatus extends MirrorEntry {
   readonly alarms: readonly string[];
 }
 
+/** A mirror in the status of its host; the fields are those of MirrorStatus. */
+export type MirrorBrief = Pick<MirrorStatus, "name" | "state" | "phase" | "nextRunUs" | "lastUpdatedUs" | "heldBecause" | "failure">;
+
 export interface MirrorRequest {
   readonly name: string;
 }

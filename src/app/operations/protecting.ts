@@ -87,7 +87,8 @@ async function statusOf(context: OperationsContext): Promise<StatusAnswer> {
   const usage = dig.usage();
   const span = await projection.span();
   const eventBytes = await eventBytesOf(context);
-  const alarms = await context.runner.alarms();
+  const [alarms, mirrors, roots] = [await context.runner.alarms(), await context.runner.briefs(), await rootsOf(context)];
+  const ownState = stateName(state.value as string);
   const [headTimeUs, windowTimeUs] = [await projection.timeOf(span.head), await projection.timeOf(span.first)];
   return {
     running: capture !== undefined,
@@ -96,13 +97,14 @@ async function statusOf(context: OperationsContext): Promise<StatusAnswer> {
     dataDirectory,
     machine: context.machine,
     label: context.label,
-    state: withAlarms(stateName(state.value as string), alarms),
+    state: withAlarms(ownState === "idle" && mirrors.length > 0 ? "mirroring" : ownState, alarms),
     reasons: [...reasonsOf(state.context), ...alarms],
     replay: undefined,
     source: status?.source ?? "none",
     limits: status?.limits ?? [],
     lacks: os.lacks,
-    roots: await rootsOf(context),
+    roots,
+    mirrors,
     scan: status?.scan,
     dirtyCount: status?.dirtyCount ?? 0,
     unacknowledgedBatches: live.unacknowledged,
@@ -125,7 +127,7 @@ async function statusOf(context: OperationsContext): Promise<StatusAnswer> {
 
 /** A mirror that somebody must look at is as much a matter of this host as a folder. */
 function withAlarms(state: StatusAnswer["state"], alarms: readonly string[]): StatusAnswer["state"] {
-  return alarms.length > 0 && (state === "protecting" || state === "idle") ? "degraded" : state;
+  return alarms.length > 0 && (state === "protecting" || state === "mirroring" || state === "idle") ? "degraded" : state;
 }
 
 function stateName(value: string): StatusAnswer["state"] {

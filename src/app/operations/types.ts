@@ -6,7 +6,7 @@
  * an error, when its `signal` aborts (the asker went away); one that waits for something new must look at it.
  */
 import type { ActionKind, ActionResult, ByteString, ChangeOrigin, GapReason, LeftOut, NodeKind, RootOptions, RootStatus, ScanProgress } from "./imports.ts";
-import type { MirrorOperations } from "./mirror-types.ts";
+import type { MirrorBrief, MirrorOperations } from "./mirror-types.ts";
 
 /** What a user named, parsed with the user's clock and zone. */
 export type InstantWords =
@@ -301,7 +301,8 @@ export interface StatusAnswer {
   readonly dataDirectory: string;
   readonly machine: string;
   readonly label: string;
-  readonly state: "starting" | "protecting" | "degraded" | "paused" | "idle";
+  /** "mirroring": no folder is protected here, and mirrors are kept. */
+  readonly state: "starting" | "protecting" | "mirroring" | "degraded" | "paused" | "idle";
   /** Why degraded; empty otherwise. */
   readonly reasons: readonly string[];
   /** While "starting", once it is known. */
@@ -311,6 +312,7 @@ export interface StatusAnswer {
   /** What this build cannot keep (no addon). */
   readonly lacks: readonly string[];
   readonly roots: readonly RootStatus[];
+  readonly mirrors: readonly MirrorBrief[];
   readonly scan: ScanProgress | undefined;
   readonly dirtyCount: number;
   readonly unacknowledgedBatches: number;

@@ -1,7 +1,8 @@
-/** rainbow status: 0 once an instance protects this data directory, 3 when it is degraded or paused, 11 when none runs. */
-import type { StatusAnswer } from "../../app/index.ts";
+/** rainbow status: 0 once an instance protects folders or keeps mirrors on this data directory, 3 when it is degraded or paused, 11 when none runs. */
+import type { MirrorBrief, StatusAnswer } from "../../app/index.ts";
 import { EXIT, RainbowError } from "../../core/index.ts";
 import type { CommandFile } from "../command.ts";
+import type { Context } from "../context.ts";
 import { formatBytes, formatCount, formatSpan, plural } from "../format/index.ts";
 import { formatMoment } from "../instants/index.ts";
 import type { Invocation } from "../invocation.ts";
@@ -26,7 +27,7 @@ export const command: CommandFile = {
 
 function exitCodeOf(status: StatusAnswer): number {
   if (status.state === "starting") return EXIT.notRunning; // It runs, but protects nothing yet: who waits for it goes on waiting.
-  return status.state === "protecting" ? EXIT.ok : EXIT.incomplete;
+  return status.state === "protecting" || status.state === "mirroring" ? EXIT.ok : EXIT.incomplete;
 }
 
 function statusLines(status: StatusAnswer, { context }: Invocation): string[] {
@@ -44,20 +45,34 @@ function statusLines(status: StatusAnswer, { context }: Invocation): string[] {
     ...identity,
     ...status.roots.map((root, i) => field(i === 0 ? "protects" : "and", rootLine(root, true))),
   ];
-  if (status.roots.length === 0) lines.push(field("protects", "nothing; 'add DIR' changes that"));
-  if (status.scan !== undefined) lines.push(field("scan", scanText(status.scan)));
-  lines.push(field("source", [status.source, ...status.limits].join("; ")));
-  if (status.lacks.length > 0) lines.push(field("cannot keep", status.lacks.join(", ")));
-  const lagUs = Math.max(0, context.clock.now() - status.headTimeUs);
-  lines.push(field("newest", `${moment(status.headTimeUs, status.headRevision)}, ${formatSpan(lagUs)} ago`));
-  lines.push(field("under way", `${plural(status.dirtyCount, "changed path")}, ${plural(status.unacknowledgedBatches, "batch", "batches")}`));
-  lines.push(field("window", `every instant since ${moment(status.windowTimeUs, status.windowRevision)}`));
+  lines.push(...status.mirrors.map((mirror, i) => field(i === 0 ? "mirrors" : "and", mirrorLine(mirror, context))));
+  if (status.roots.length > 0) {
+    if (status.scan !== undefined) lines.push(field("scan", scanText(status.scan)));
+    lines.push(field("source", [status.source, ...status.limits].join("; ")));
+    if (status.lacks.length > 0) lines.push(field("cannot keep", status.lacks.join(", ")));
+    lines.push(field("newest", `${moment(status.headTimeUs, status.headRevision)}, ${agoText(status.headTimeUs, context)}`));
+    lines.push(field("under way", `${plural(status.dirtyCount, "changed path")}, ${plural(status.unacknowledgedBatches, "batch", "batches")}`));
+    lines.push(field("window", `every instant since ${moment(status.windowTimeUs, status.windowRevision)}`));
+  } else if (status.mirrors.length === 0) lines.push(field("protects", "nothing; 'add DIR' changes that"));
   lines.push(field("space", spaceText(status)));
   for (const notice of status.retentionNotices) lines.push(field("retention", notice));
   for (const notice of status.auditNotices) lines.push(field("audit", notice));
   for (const gap of status.gaps)
     lines.push(field("gap", `since ${formatMoment(gap.sinceUs, context.zone)}: ${gap.reason}${gap.detail === "" ? "" : `, ${gap.detail}`}`));
   return lines;
+}
+
+/** `debian  next run 2026-05-01 17:00:00.000 +08:00, updated 5 min 3 s ago; nothing is deleted: …`. */
+function mirrorLine({ name, state, phase, nextRunUs, lastUpdatedUs, heldBecause, failure }: MirrorBrief, context: Context): string {
+  const next = nextRunUs === undefined ? "waits to be asked" : `next run ${formatMoment(nextRunUs, context.zone)}`;
+  const now = state === "syncing" ? (phase === "" ? "syncing" : `syncing: ${phase}`) : state === "backing-off" ? "tries again soon" : next;
+  const updated = lastUpdatedUs === undefined ? "never updated" : `updated ${agoText(lastUpdatedUs, context)}`;
+  const held = heldBecause === "" ? [] : [`nothing is deleted: ${heldBecause}`];
+  return [`${name}  ${now}, ${updated}`, ...held, ...(failure === "" ? [] : [`failed: ${failure}`])].join("; ");
+}
+
+function agoText(us: number, { clock }: Context): string {
+  return `${formatSpan(Math.max(0, clock.now() - us))} ago`;
 }
 
 /** The counts stand in the reason. */

@@ -102,7 +102,7 @@ async function addRoots(invocation: Invocation, operations: Operations, folders:
 async function protect(invocation: Invocation, operations: Operations, backedUp: ReadonlySet<number>): Promise<void> {
   const { report, context } = invocation;
   const backups = new InitialBackups(invocation, operations, backedUp);
-  let said = "protecting";
+  let said = "";
   let hasHints = false;
   while (!context.signal.aborted) {
     const status = await statusOf(operations);
@@ -176,7 +176,8 @@ async function showScan({ report }: Invocation, status: StatusAnswer | undefined
 async function reportState({ report }: Invocation, status: StatusAnswer, said: string): Promise<string> {
   if (status.state === "starting" || status.state === "idle") return said;
   const text = [status.state, ...status.reasons].join("; ");
-  if (text === said) return said;
+  const isFirst = said === "" && status.reasons.length === 0 && status.state !== "paused";
+  if (text === said || isFirst) return text;
   await report.json({ type: "state", state: status.state, reasons: status.reasons });
   await report.warn(text);
   return text;

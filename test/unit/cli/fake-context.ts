@@ -74,6 +74,7 @@ export function statusAnswer(more: Partial<StatusAnswer> = {}): StatusAnswer {
     limits: [],
     lacks: [],
     roots: [root(PROTECTED)],
+    mirrors: [],
     scan: undefined,
     dirtyCount: 0,
     unacknowledgedBatches: 0,
