@@ -50,6 +50,10 @@ class TcpWire implements Wire {
     this.socket = connect({ ...place, noDelay: true, onread: { buffer: this.buffer, callback } });
   }
 
+  get peer(): string | undefined {
+    return this.socket.remoteAddress;
+  }
+
   /** Once the connection stands. */
   watch(): void {
     // What was said before a break counts: it often tells why. The conversation then says what is missing.

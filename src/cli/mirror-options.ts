@@ -34,6 +34,7 @@ export interface MirrorOptionWords {
   readonly bwlimit?: string;
   readonly contimeout?: string;
   readonly timeout?: string;
+  readonly connections?: string;
   readonly address?: string;
   readonly ipv4?: boolean;
   readonly ipv6?: boolean;
@@ -127,6 +128,7 @@ function declareTransfer(command: Command): void {
     .option("--bwlimit <rate>", "receive at most so many KiB/s, or as 10M; 0: no limit")
     .option("--contimeout <seconds>", "give up a connection that takes longer to be made")
     .option("--timeout <seconds>", "give up a server that says nothing for so long; 0: never")
+    .option("--connections <count>", "fetch large files over so many connections at once, 1 (the default, which public servers ask for) to 16")
     .option("--address <address>", "the address of this machine to come from")
     .option("-4, --ipv4", "reach the server by IPv4")
     .option("-6, --ipv6", "reach the server by IPv6")
@@ -140,7 +142,7 @@ function declareTransfer(command: Command): void {
 
 /** What is given, and nothing else. USAGE names the option that is off. */
 export function mirrorWords(invocation: Invocation, options: MirrorOptionWords): MirrorWords {
-  const { every, deleteGrace, maxDelete, bwlimit, contimeout, timeout, maxNewBytes, probe, protocol, passwordFile, filters } = options;
+  const { every, deleteGrace, maxDelete, bwlimit, contimeout, timeout, connections, maxNewBytes, probe, protocol, passwordFile, filters } = options;
   const { deleteExcluded, safeLinks, checksum, partial, address, last, profile, temporaryNames, loginDigest, versioning, endpointUrl, awsProfile } = options;
   const { cwd } = invocation.context;
   const words = {
@@ -156,6 +158,7 @@ export function mirrorWords(invocation: Invocation, options: MirrorOptionWords):
     bytesPerSecondMax: bwlimit === undefined ? undefined : rate(bwlimit),
     connectMs: contimeout === undefined ? undefined : countOption("--contimeout", contimeout, 0) * MS_PER_SECOND,
     silenceMs: timeout === undefined ? undefined : wholeNumber("--timeout", timeout) * MS_PER_SECOND,
+    connections: connections === undefined ? undefined : wholeNumber("--connections", connections),
     localAddress: address,
     family: familyOf(options),
     maxNewBytes: maxNewBytes === undefined ? undefined : parseSize(maxNewBytes),

@@ -45,6 +45,8 @@ export interface SessionOptions extends Partial<Wanted> {
 export type OpenZstdStream = () => ZstdStream;
 
 export class Session extends Conversation<SessionEvent> {
+  /** Where it says so, no further names are handed on for now. It may do so only while files are on their way: they wake the session again. */
+  holdsBack: () => boolean = () => false;
   private readonly wanted: Wanted;
   private readonly options: SessionOptions;
   private readonly limits: Limits;
@@ -177,7 +179,7 @@ export class Session extends Conversation<SessionEvent> {
   private *exchange(lists: OpenLists, transfers: Transfers): Generator<SessionEvent | undefined, void> {
     while (this.receivedDoneCount < this.doneCount) {
       const list = lists.handingOn;
-      if (list !== undefined && !transfers.isBusy) {
+      if (list !== undefined && !transfers.isBusy && !this.holdsBack()) {
         const event = nextEntry(list);
         yield event;
         list.isHandedOn = event.type === "listEnd"; // Only now: whoever took the event has had the time to ask for files.

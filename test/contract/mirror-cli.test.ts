@@ -280,6 +280,16 @@ housed("instants of a mirror have names of their own, and its policy is its own"
   await house.ok(["policy", "--mirror", "nothing"], 1);
 });
 
+housed("a mirror of several connections has what one of a single connection has", async (house) => {
+  const large = Object.fromEntries([1, 2, 3, 4].map((i) => [`pool/${i}.deb`, String(i).repeat(5_000_000)]));
+  house.write({ ...large, "dists/Release": "names them" });
+  await house.ok(["mirror", "add", house.url, house.target, "--name", "debian", "--profile", "debian", "--connections", "3"]);
+  assert.match(await house.ok(["mirror", "list"]), /connections=3/);
+  await house.ok(["mirror", "sync"]);
+  for (const [path, text] of Object.entries(large)) assert.ok(readFileSync(join(house.target, path), "utf8") === text, path);
+  await house.ok(["mirror", "check", "debian", "--read-data"]);
+});
+
 housed("words that are off end with 2, and name what is wrong", async (house) => {
   await house.ok(["mirror", "add", house.url, house.target]);
   const calls: [readonly string[], RegExp][] = [
@@ -301,6 +311,8 @@ housed("words that are off end with 2, and name what is wrong", async (house) =>
     [["mirror", "set", "tree", "--profile", "gentoo"], /debian/],
     [["mirror", "set", "tree", "--bwlimit", "fast"], /rate/],
     [["mirror", "set", "tree", "--protocol", "12"], /protocolMax/],
+    [["mirror", "set", "tree", "--connections", "0"], /'connections'/],
+    [["mirror", "set", "tree", "--connections", "17"], /'connections'/],
     [["mirror", "set", "tree", "-4", "-6"], /exclude each other/],
     [["mirror", "sync", "--inplace"], /unknown option/],
     [["mirror", "log"], /mirror log NAME/],

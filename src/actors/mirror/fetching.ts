@@ -241,6 +241,17 @@ export class Fetching {
     return this.isCut ? this.room.withhold() : this.room.publish();
   }
 
+  /**
+   * By now the file is another one than its list said. What comes is what it is now; and as its names may be names of several files by
+   * now, each of the others is to come by itself.
+   */
+  renew({ stored, directory, rank, group }: WantedFile, newer: Entry): { readonly renewed: WantedFile; readonly others: readonly WantedFile[] } {
+    const plain = { group: undefined, source: undefined, resumed: undefined };
+    const others = (group?.followers.splice(0) ?? []).map((follower) => ({ ...follower, ...plain, rank: this.parts.order.rankOf(follower.entry.path) }));
+    if (group !== undefined) group.state = "failed";
+    return { renewed: { ...plain, entry: newer, stored, directory, rank }, others };
+  }
+
   /** The server has no content of it. */
   fail({ entry, directory, group }: WantedFile, why: "notSent" | "digest"): void {
     const { counts, watcher } = this.parts;

@@ -1,6 +1,8 @@
 /** What a person can say of a mirror's sync. Names are rsync's where rsync has them. */
 import type { ByteString } from "../../core/index.ts";
 import type { FilterRule, Limits, Login } from "../../rsync/index.ts";
+import { LANE_LIMITS } from "./lane-limits.ts";
+import type { LaneLimits } from "./lane-limits.ts";
 import type { WireAddress, WireTimeouts } from "./wire.ts";
 
 export interface MirrorSource {
@@ -29,6 +31,9 @@ export interface SyncOptions {
   readonly partial: boolean;
   readonly bytesPerSecondMax: number | undefined;
   readonly timeouts: WireTimeouts;
+  /** Connections to the server at once: large files come over those beside the first. */
+  readonly connections: number;
+  readonly laneLimits: LaneLimits;
   /** No file is asked for that would bring in more than that in one sync. */
   readonly maxNewBytes: number | undefined;
   /** This file is looked at first, and nothing else where it is what it was. */
@@ -55,6 +60,8 @@ export const SYNC_OPTIONS: SyncOptions = {
   partial: true,
   bytesPerSecondMax: undefined,
   timeouts: { connectMs: 60_000, silenceMs: 300_000 },
+  connections: 1,
+  laneLimits: LANE_LIMITS,
   maxNewBytes: undefined,
   probe: undefined,
   last: [],

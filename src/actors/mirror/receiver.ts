@@ -16,7 +16,7 @@ import type { PublicationOrder } from "./publication.ts";
 import { SMALL_BYTES_MAX } from "./small-contents.ts";
 import type { SmallContents } from "./small-contents.ts";
 
-interface Parts {
+export interface ReceiverParts {
   readonly store: ObjectStore;
   readonly files: MirrorFiles;
   readonly list: FileList;
@@ -35,16 +35,20 @@ const FULL_STRONG_BYTES = 16;
 const SOURCE_BYTES_MIN = 16 << 10;
 
 export class Receiver {
-  private readonly parts: Parts;
+  private readonly parts: ReceiverParts;
   private readonly session: Session;
   private readonly fetching: Fetching;
   private readonly expected = new Map<number, WantedFile>();
+  /** Of files that are asked for, as they are listed. */
+  pendingBytes = 0;
+  /** Files whose content came. */
+  arrivedCount = 0;
   /** The file that comes in where it is a small one; its content lies in memory. */
   private small: { readonly wanted: WantedFile; readonly bytes: Buffer; fillBytes: number } | undefined;
   private agreement: Agreement | undefined;
   private current: { readonly wanted: WantedFile; readonly incoming: Incoming } | undefined;
 
-  constructor(parts: Parts, session: Session, fetching: Fetching) {
+  constructor(parts: ReceiverParts, session: Session, fetching: Fetching) {
     this.parts = parts;
     this.session = session;
     this.fetching = fetching;
@@ -60,6 +64,7 @@ export class Receiver {
     const resumed = (wanted.resumed = this.resumedFor(entry));
     const source = (wanted.source = resumed === undefined ? this.sourceFor(entry, stored) : undefined);
     this.expected.set(index, wanted);
+    this.pendingBytes += entry.sizeBytes;
     const strongBytes =
       this.parts.store.features.isTree && source !== undefined ? shortStrongBytes(entry.sizeBytes, source.sums.blockBytes) : FULL_STRONG_BYTES;
     const sums = source?.sums ?? resumed?.sums;
@@ -107,7 +112,13 @@ export class Receiver {
     const wanted = this.expected.get(index);
     assert(wanted !== undefined, "the session tells of what was asked for");
     this.expected.delete(index);
+    this.pendingBytes -= wanted.entry.sizeBytes;
     return wanted;
+  }
+
+  /** What was asked for and is still to come. */
+  unsettled(): IterableIterator<WantedFile> {
+    return this.expected.values();
   }
 
   private start(index: number, attempt: number): void {
@@ -183,7 +194,8 @@ export class Receiver {
 
   /** Has to wait only for uploads that come last. */
   private arrive(event: FileEnd, wanted: WantedFile, arrival: Arrival): void | Promise<void> {
-    this.expected.delete(event.index);
+    this.settled(event.index);
+    this.arrivedCount++;
     return this.fetching.arrive(wanted, arrival, {
       event,
       digestName: this.agreement!.digest,
@@ -209,9 +221,10 @@ export class Receiver {
 
   /** The session ended in the middle. What was not reached is among the resumables again; what is returned can be gone on with as well. */
   async abandon(): Promise<BrokenUpload[]> {
-    const { resumables, options } = this.parts;
-    const { current } = this;
-    this.current = undefined;
+    const { contents, resumables, options } = this.parts;
+    const { current, small } = this;
+    this.current = this.small = undefined;
+    if (small !== undefined) contents.release(small.bytes);
     for (const { entry, resumed } of this.expected.values())
       if (resumed !== undefined && resumed.upload !== current?.incoming.resumedUpload) resumables.set(entry.path, resumed);
     const last = options.partial ? await current?.incoming.suspend() : await current?.incoming.abandon();

@@ -17,6 +17,8 @@ import { arrivedFact, attributesFact, isWantedKind, metadataOf, NO_CONTENT } fro
 import { Fetching } from "./fetching.ts";
 import { GoneNames } from "./gone-names.ts";
 import { Receiver } from "./receiver.ts";
+import { Lanes } from "./lanes.ts";
+import type { LaneParts } from "./lanes.ts";
 import { ListedDirectories } from "./listed-directories.ts";
 import type { Listed, ListedDirectory } from "./listed-directories.ts";
 import type { SyncOptions } from "./options.ts";
@@ -37,6 +39,8 @@ export interface RoundParts {
   readonly options: SyncOptions;
   readonly counts: SyncCounts;
   readonly watcher: SyncWatcher;
+  /** Where there may be more connections than one. */
+  readonly lanes: LaneParts | undefined;
 }
 
 /** Why deletions must not be, with the name that caused it where one did. */
@@ -61,6 +65,7 @@ export class Round {
   ioError = 0;
   readonly fetching: Fetching;
   private readonly receiver: Receiver;
+  private readonly lanes: Lanes | undefined;
   private readonly parts: RoundParts;
   private readonly care: DirectoryCare;
   private lists: ListedDirectories | undefined;
@@ -72,7 +77,10 @@ export class Round {
     this.parts = parts;
     this.care = new DirectoryCare(parts);
     this.fetching = new Fetching(parts, this.care);
-    this.receiver = new Receiver(parts, session, this.fetching);
+    const receiver = (this.receiver = new Receiver(parts, session, this.fetching));
+    const told = (errors: readonly string[], ioError: number): void => this.noteErrors(errors, ioError);
+    const lanes = (this.lanes = parts.lanes === undefined ? undefined : new Lanes(parts.lanes, parts, this.fetching, told));
+    if (lanes !== undefined) session.holdsBack = () => lanes.holdsBack(receiver.pendingBytes);
     this.differences = {
       same: (listed, stored) => this.same(listed, stored),
       touched: (listed, stored) => this.touched(listed, stored),
@@ -102,15 +110,20 @@ export class Round {
         if (event.severity === "error" || event.severity === "partial") this.suspect(event.text, NO_NAME);
         return this.parts.watcher.message(event.text);
       case "finished":
-        this.ioError = event.ioError;
-        if (event.ioError !== 0) this.suspect(ioErrorWords(event.ioError), NO_NAME);
+        this.noteErrors([], event.ioError);
         return this.care.finishUnlisted();
       case "timeout":
     }
   }
 
-  /** The session ended in the middle; what is returned can be gone on with. */
-  abandon(): Promise<BrokenUpload[]> {
+  /** After the session: what is left to the lanes has come when it resolves. */
+  async finish(): Promise<void> {
+    await this.lanes?.finish();
+  }
+
+  /** The round ends in the middle; what is returned can be gone on with. */
+  async abandon(): Promise<BrokenUpload[]> {
+    await this.lanes?.abandon();
     this.care.abandon();
     return this.receiver.abandon();
   }
@@ -124,6 +137,16 @@ export class Round {
   /** The first reason counts, and a name that comes later is added to it. */
   suspect(why: string, by: ByteString): void {
     if (this.doubt === undefined || (this.doubt.by === NO_NAME && by !== NO_NAME)) this.doubt = { why: this.doubt?.why ?? why, by };
+  }
+
+  /** Of a session that came to its end. */
+  private noteErrors(errors: readonly string[], ioError: number): void {
+    this.ioError |= ioError;
+    for (const text of errors) {
+      this.suspect(text, NO_NAME);
+      this.parts.watcher.message(text);
+    }
+    if (ioError !== 0) this.suspect(ioErrorWords(ioError), NO_NAME);
   }
 
   private endList(directory: ByteString | undefined, ioError: number): void | Promise<void> {
@@ -229,7 +252,7 @@ export class Round {
 
   private want({ index, entry }: Listed, stored: FileEntry | undefined): void {
     const wanted = this.fetching.want(entry, stored, this.directory!);
-    if (wanted !== undefined) this.receiver.ask(index, wanted);
+    if (wanted !== undefined && this.lanes?.take(wanted, this.receiver.pendingBytes) !== true) this.receiver.ask(index, wanted);
   }
 
   /** Makes way for another kind. A directory goes only with the deletions, after which another round comes; false until then. */

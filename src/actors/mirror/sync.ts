@@ -14,6 +14,7 @@ import { enqueue, holdReason, removalsOf, removeDue } from "./deleting.ts";
 import { Depot } from "./depot.ts";
 import { carry } from "./driver.ts";
 import type { TakeEvent } from "./driver.ts";
+import type { LaneParts } from "./lanes.ts";
 import type { MirrorSource, SyncOptions } from "./options.ts";
 import { Protection } from "./protection.ts";
 import { PublicationOrder } from "./publication.ts";
@@ -23,8 +24,8 @@ import { Round } from "./round.ts";
 import type { Doubt } from "./round.ts";
 import { SmallContents } from "./small-contents.ts";
 import { WAITING_DIRECTORY } from "./waiting-room.ts";
-import { counted, throttled } from "./wire.ts";
-import type { Dial } from "./wire.ts";
+import { counted, Pace, throttled } from "./wire.ts";
+import type { Dial, Wire } from "./wire.ts";
 
 export interface SyncParts {
   readonly dial: Dial;
@@ -48,6 +49,8 @@ export interface SyncMemory {
   /** What of a large file is in the store already, where its connection broke. */
   brokenUploads?: readonly BrokenUpload[];
 }
+
+type RoundFor = (session: Session, lanes: LaneParts | undefined) => Round;
 
 const ROUNDS_MAX = 2; // The second one fetches what stood in the way of something that is gone, or got lost in the store.
 
@@ -78,6 +81,9 @@ class Sync {
   /** Uploads that the last session left in the middle. */
   private broken: readonly BrokenUpload[] = [];
   private held: Doubt | undefined;
+  private readonly pace: Pace | undefined;
+  /** The server that the last session was with. */
+  private peer: string | undefined;
 
   constructor(parts: SyncParts, options: SyncOptions, watcher: SyncWatcher, signal: AbortSignal) {
     this.parts = parts;
@@ -86,6 +92,7 @@ class Sync {
     this.signal = signal;
     this.depot = new Depot(parts.store, parts.files, this.contents);
     this.order = new PublicationOrder(options.last);
+    this.pace = options.bytesPerSecondMax === undefined ? undefined : new Pace(options.bytesPerSecondMax, parts.clock);
   }
 
   async run(): Promise<SyncOutcome> {
@@ -144,7 +151,7 @@ class Sync {
         const { sizeBytes, mtimeSeconds, mtimeNanos } = event.entry;
         isSame = sizeBytes === stored.sizeBytes && mtimeSeconds === stored.mtimeSeconds && (mtimeNanos === 0 || mtimeNanos === stored.mtimeNanos);
       };
-      await this.converse({ ...this.sessionOptions(undefined), filters: [], paths: [path], isRecursive: false, listDigests: false }, () => take);
+      await this.converse({ ...this.sessionOptions(undefined), filters: [], paths: [path], isRecursive: false, listDigests: false }, () => take, this.signal);
       return isSame;
     } catch (error) {
       if (isRainbowError(error, "RSYNC_REFUSED")) return false; // Most often: there is no such file.
@@ -170,7 +177,7 @@ class Sync {
     const resumables = await this.resume();
     try {
       const round = await this.runSession(
-        (session) => new Round({ store, files, list, depot, contents, resumables, order, digests, options, counts, watcher }, session),
+        (session, lanes) => new Round({ store, files, list, depot, contents, resumables, order, digests, options, counts, watcher, lanes }, session),
       );
       this.ioError |= round.ioError;
       if (options.dryRun) {
@@ -200,7 +207,7 @@ class Sync {
     return resumeUploads(store, this.options.partial ? brokenUploads : []);
   }
 
-  private async runSession(roundFor: (session: Session) => Round): Promise<Round> {
+  private async runSession(roundFor: RoundFor): Promise<Round> {
     const { memory } = this.parts;
     try {
       return await this.trySession(roundFor, memory.refusesSeed ? undefined : memory.seed);
@@ -213,14 +220,22 @@ class Sync {
     }
   }
 
-  private async trySession(roundFor: (session: Session) => Round, checksumSeed: number | undefined): Promise<Round> {
+  private async trySession(roundFor: RoundFor, checksumSeed: number | undefined): Promise<Round> {
     const { source } = this.parts;
+    const sessionOptions = this.sessionOptions(checksumSeed);
+    const stop = new AbortController();
+    const signal = AbortSignal.any([this.signal, stop.signal]);
     let round: Round | undefined;
     try {
-      await this.converse(this.sessionOptions(checksumSeed), (session) => {
-        const begun = (round = roundFor(session));
-        return (event) => begun.take(event);
-      });
+      await this.converse(
+        sessionOptions,
+        (session) => {
+          const begun = (round = roundFor(session, this.lanesBeside(sessionOptions, stop, signal)));
+          return (event) => begun.take(event);
+        },
+        signal,
+      );
+      await round?.finish();
     } catch (error) {
       this.broken = (await round?.abandon()) ?? [];
       throw error;
@@ -229,16 +244,33 @@ class Sync {
     throw new RainbowError("RSYNC_REFUSED", `the rsync server lists nothing for '${displayOf(source.path)}'`, { path: source.path });
   }
 
-  /** One connection and session, to its end. */
-  private async converse(sessionOptions: SessionOptions, takerFor: (session: Session) => TakeEvent): Promise<void> {
-    const { dial, clock, source, digests, openZstdStream } = this.parts;
-    const { options, counts, watcher, signal } = this;
+  /** The one connection that lists, and its session, to its end. */
+  private async converse(sessionOptions: SessionOptions, takerFor: (session: Session) => TakeEvent, signal: AbortSignal): Promise<void> {
+    const { clock, source, digests, openZstdStream } = this.parts;
+    const { watcher } = this;
     watcher.phase("connecting");
-    const dialled = await dial(source.address, options.timeouts);
-    const shaped = options.bytesPerSecondMax === undefined ? dialled : throttled(dialled, options.bytesPerSecondMax, clock);
+    const { wire, peer } = await this.connect(source.address.host);
+    this.peer = peer;
     const session = new Session(sessionOptions, digests, openZstdStream);
     watcher.phase("listing");
-    await carry(session, counted(shaped, counts), takerFor(session), clock, signal);
+    await carry(session, wire, takerFor(session), clock, signal);
+  }
+
+  private async connect(host: string): Promise<{ readonly wire: Wire; readonly peer: string | undefined }> {
+    const { dial, source } = this.parts;
+    const dialled = await dial({ ...source.address, host }, this.options.timeouts);
+    return { wire: counted(this.pace === undefined ? dialled : throttled(dialled, this.pace), this.counts), peer: dialled.peer };
+  }
+
+  /** What further connections of a session need, where there may be some: to the same server, if the name stands for several. */
+  private lanesBeside(sessionOptions: SessionOptions, stop: AbortController, signal: AbortSignal): LaneParts | undefined {
+    const { clock, openZstdStream, source } = this.parts;
+    const { watcher } = this;
+    const { connections, dryRun, laneLimits: limits } = this.options;
+    if (connections === 1 || dryRun) return undefined;
+    const options = { ...sessionOptions, hardLinks: false, listDigests: false };
+    const open = async (): Promise<Wire> => (await this.connect(this.peer ?? source.address.host)).wire;
+    return { connections, limits, options, openZstdStream, open, clock, stop, signal, watcher };
   }
 
   private sessionOptions(checksumSeed: number | undefined): SessionOptions {

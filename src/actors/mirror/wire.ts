@@ -18,6 +18,8 @@ export interface WireTimeouts {
 }
 
 export interface Wire {
+  /** The address at the other end, where it is known: a name may stand for several servers. */
+  readonly peer?: string | undefined;
   /**
    * The next bytes; undefined once the other side has closed. One call at a time; nothing is read ahead of it but what one buffer
    * holds, and its bytes are valid until the next call. Rejects with RSYNC_ENDED when nothing came for too long or the connection broke.
@@ -34,15 +36,35 @@ export type Dial = (address: WireAddress, timeouts: WireTimeouts) => Promise<Wir
 
 const BURST_MS = 100; // So much of the allowed bytes may come at once: pauses shorter than that cost more than they shape.
 
-/** Reads at most that many bytes a second: what is not read, the server cannot send. */
-export function throttled(wire: Wire, bytesPerSecond: number, clock: Clock): Wire {
-  let dueUs = clock.monotonicUs();
+/** So many bytes a second may come, over all connections together. */
+export class Pace {
+  private readonly bytesPerSecond: number;
+  private readonly clock: Clock;
+  private dueUs: number;
+
+  constructor(bytesPerSecond: number, clock: Clock) {
+    this.bytesPerSecond = bytesPerSecond;
+    this.clock = clock;
+    this.dueUs = clock.monotonicUs();
+  }
+
+  async wait(): Promise<void> {
+    const aheadMs = (this.dueUs - this.clock.monotonicUs()) / 1000;
+    if (aheadMs > BURST_MS) await this.clock.sleep(aheadMs);
+  }
+
+  took(byteCount: number): void {
+    this.dueUs = Math.max(this.dueUs, this.clock.monotonicUs()) + (byteCount / this.bytesPerSecond) * 1e6;
+  }
+}
+
+/** Reads no faster than that: what is not read, the server cannot send. */
+export function throttled(wire: Wire, pace: Pace): Wire {
   return {
     read: async () => {
-      const aheadMs = (dueUs - clock.monotonicUs()) / 1000;
-      if (aheadMs > BURST_MS) await clock.sleep(aheadMs);
+      await pace.wait();
       const bytes = await wire.read();
-      dueUs = Math.max(dueUs, clock.monotonicUs()) + ((bytes?.length ?? 0) / bytesPerSecond) * 1e6;
+      pace.took(bytes?.length ?? 0);
       return bytes;
     },
     write: (pieces) => wire.write(pieces),

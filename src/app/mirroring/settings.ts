@@ -11,6 +11,7 @@ export type LoginDigest = NonNullable<Login["weakestDigest"]>;
 const LOGIN_DIGESTS: readonly LoginDigest[] = ["sha512", "sha256", "sha1", "md5", "md4"];
 
 type Check = (value: unknown) => boolean;
+const CONNECTIONS_MAX = 16; // No public server wants more of one client, and a line is full before that.
 const isFlag: Check = (value) => typeof value === "boolean";
 const isCount: Check = (value) => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 const isText: Check = (value) => typeof value === "string" && value !== "";
@@ -30,6 +31,7 @@ const SETTINGS: Readonly<Record<keyof MirrorSettings, Check>> = {
   bytesPerSecondMax: isCount,
   connectMs: (value) => isCount(value) && value !== 0,
   silenceMs: isCount,
+  connections: (value) => isCount(value) && value !== 0 && (value as number) <= CONNECTIONS_MAX,
   localAddress: isText,
   family: (value) => value === 4 || value === 6,
   maxNewBytes: isCount,
@@ -118,6 +120,8 @@ export function syncOptionsOf(settings: MirrorSettings, dryRun: boolean): SyncOp
     partial: given("partial"),
     bytesPerSecondMax: settings.bytesPerSecondMax === 0 ? undefined : given("bytesPerSecondMax"),
     timeouts: { connectMs: connectMs ?? timeouts.connectMs, silenceMs: silenceMs ?? timeouts.silenceMs },
+    connections: given("connections"),
+    laneLimits: SYNC_OPTIONS.laneLimits,
     maxNewBytes: given("maxNewBytes"),
     probe: given("probe"),
     last: last ?? SYNC_OPTIONS.last,

@@ -18,6 +18,8 @@ export interface MirrorSettings {
   readonly bytesPerSecondMax?: number;
   readonly connectMs?: number;
   readonly silenceMs?: number;
+  /** From 1 to 16. */
+  readonly connections?: number;
   readonly localAddress?: string;
   readonly family?: 4 | 6;
   readonly maxNewBytes?: number;

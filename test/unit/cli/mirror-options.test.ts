@@ -46,6 +46,7 @@ test("each option becomes a setting, and what is not given is not there", async 
     [["--bwlimit", "10MB"], { bytesPerSecondMax: 10_000_000 }],
     [["--bwlimit", "0"], { bytesPerSecondMax: 0 }],
     [["--contimeout", "5", "--timeout", "0"], { connectMs: 5000, silenceMs: 0 }],
+    [["--connections", "4"], { connections: 4 }],
     [["--address", "127.0.0.1", "-6"], { localAddress: "127.0.0.1", family: 6 }],
     [["--max-new-bytes", "20G"], { maxNewBytes: 20 * 2 ** 30 }],
     [["--probe", "/dists/Release"], { probe: "dists/Release" as never }],
