@@ -41,6 +41,7 @@ export type {
   Deletions,
   FileEntry,
   FileList,
+  Intents,
   LateAttributes,
   LateFile,
   MirrorFact,

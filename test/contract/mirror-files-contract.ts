@@ -236,6 +236,33 @@ function memoryCases(test: Test, make: Make): void {
   });
 }
 
+function intentsCases(test: Test, make: Make, reopen: MirrorFilesHarness["reopen"]): void {
+  test("what is noted stays noted until it is over or cleared, also after a crash", async () => {
+    let files = await make();
+    const noted = (): string[] => [...files.intents.keys()].sort();
+    assert.is(files.intents.isEmpty, true);
+    const [first, second] = await files.intents.note([
+      [at("a"), at("b/")],
+      [at("b/c\n"), at("a")],
+    ]);
+    const [third] = await files.intents.note([[at("n".repeat(4000))]]);
+    assert.equal([new Set([first, second, third]).size, files.intents.isEmpty], [3, false]);
+    if (reopen !== undefined) files = await reopen(files);
+    assert.equal(noted(), ["a", "a", "b/", "b/c\n", "n".repeat(4000)]);
+    files.intents.over([second!, third!]);
+    const [fourth] = await files.intents.note([[at("d")]]);
+    assert.equal(noted(), ["a", "b/", "d"]);
+    assert.ok(fourth! > third!, "a mark is given once");
+    if (reopen !== undefined) files = await reopen(files);
+    assert.equal(noted(), ["a", "b/", "d"]);
+    await files.intents.note(Array.from({ length: 100 }, (_, i) => [at(`${i}`)]));
+    await files.intents.clear();
+    assert.equal([files.intents.isEmpty, noted()], [true, []]);
+    if (reopen !== undefined) files = await reopen(files);
+    assert.equal([files.intents.isEmpty, noted()], [true, []]);
+  });
+}
+
 function sumsCases(test: Test, make: Make): void {
   test("sums are kept for their file until it changes, and found for what looks like it elsewhere", async () => {
     const files = await make();
@@ -298,6 +325,7 @@ export function mirrorFilesContract({ name, make, reopen }: MirrorFilesHarness):
   arrivalsCases(test, make);
   changesCases(test, make);
   memoryCases(test, make);
+  intentsCases(test, make, reopen);
   sumsCases(test, make);
   if (reopen !== undefined) crashCases(test, make, reopen);
   test.run();

@@ -1,21 +1,6 @@
 /** Mirrors of a real daemon's module in a real S3 server: what the bucket holds is what upstream has, and stays so. */
 // Time limit: 900 s
-import { createHash } from "node:crypto";
-import {
-  appendFileSync,
-  chmodSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  lstatSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, chmodSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -26,6 +11,7 @@ import { openS3Store } from "../../src/objects/s3/index.ts";
 import type { ObjectStore } from "../../src/objects/index.ts";
 import type { FileEntry } from "../../src/projections/index.ts";
 import { makeAssortedTree } from "../support/assorted-tree.ts";
+import { bucketLines, upstreamLines } from "../support/bucket-lines.ts";
 import { bytePath } from "../support/compare-trees.ts";
 import { MirrorRig, rigOs } from "../support/mirror-rig.ts";
 import { seededRandom } from "../support/random.ts";
@@ -59,51 +45,6 @@ function mirrored(name: string, body: (rig: MirrorRig) => Promise<void>): void {
 test.after(async () => {
   if (typeof server !== "string") await server.stop();
 });
-
-/** What `rsync -rlpt` keeps of upstream, one line a name. */
-function upstreamLines(directory: string): string[] {
-  const lines: string[] = [];
-  const walk = (prefix: string): void => {
-    for (const raw of readdirSync(Buffer.concat([Buffer.from(directory), bytesOf(prefix as ByteString)]), { encoding: "buffer" })) {
-      const path = `${prefix}/${byteStringOf(raw)}`;
-      const full = Buffer.concat([Buffer.from(directory), bytesOf(path as ByteString)]);
-      const stat = lstatSync(full);
-      const key = path.slice(1);
-      const mode = stat.mode & 0o7777;
-      if (stat.isFile()) lines.push(`${key} ${mode} ${hashOf(readFileSync(full))}`);
-      else if (stat.isSymbolicLink()) lines.push(`${key} -> ${byteStringOf(readlinkSync(full, { encoding: "buffer" }))}`);
-      else if (stat.isDirectory()) {
-        lines.push(`${key}/ ${mode}`);
-        walk(path);
-      }
-    }
-  };
-  walk("");
-  return lines.toSorted();
-}
-
-async function bucketLines(store: ObjectStore): Promise<string[]> {
-  const lines: string[] = [];
-  for await (const page of store.list())
-    for (const { key, kind } of page) {
-      if (kind === "other") throw new Error(`${key} is of no kind`);
-      const metadata = (await store.head({ key, kind }))?.metadata;
-      if (kind === "directory") lines.push(`${key}/ ${metadata?.mode}`);
-      else if (metadata?.kind === "symlink") lines.push(`${key} -> ${metadata.linkTarget}`);
-      else lines.push(`${key} ${metadata?.mode} ${hashOf(await contentOf(store, key))}`);
-    }
-  return lines.toSorted();
-}
-
-async function contentOf(store: ObjectStore, key: ByteString): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of store.read(key)) pieces.push(Buffer.from(piece));
-  return Buffer.concat(pieces);
-}
-
-function hashOf(bytes: Buffer): string {
-  return createHash("sha1").update(bytes).digest("hex");
-}
 
 mirrored("a tree with one of everything, its changes and removals", async (rig) => {
   makeAssortedTree(rigOs, bytePath(rig.upstream));

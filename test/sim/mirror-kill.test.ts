@@ -1,11 +1,10 @@
 /**
- * A process that syncs is killed at any moment, again and again while upstream changes; in the end the target is what the reference client
- * makes. It may hold more: of an object that was stored, whose fact was not, and which upstream dropped before the next sync, no list tells
- * any more. Such names are those that a check calls foreign, each of them.
+ * A process that syncs is killed at any moment, again and again, while upstream changes, takes its changes back and turns files into
+ * directories. The next sync that reaches its end leaves in the target what upstream has, and a list that a check finds nothing wrong with.
  */
 // Time limit: 900 s
-import { spawn } from "node:child_process";
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
@@ -15,11 +14,16 @@ import { openOs, openXxh3 } from "../../src/app/os/index.ts";
 import { systemRandom } from "../../src/app/platform.ts";
 import { openLmdbEventStore } from "../../src/events/lmdb/index.ts";
 import { openDirectoryStore } from "../../src/objects/directory/index.ts";
+import type { ObjectStore } from "../../src/objects/index.ts";
+import { openS3Store } from "../../src/objects/s3/index.ts";
 import { openDigests } from "../../src/rsync/index.ts";
+import { bucketLines, upstreamLines } from "../support/bucket-lines.ts";
 import { campaignSeed, scale } from "../support/campaign.ts";
 import { bytePath } from "../support/compare-trees.ts";
 import { MirrorRig } from "../support/mirror-rig.ts";
 import { seededRandom } from "../support/random.ts";
+import type { SeededRandom } from "../support/random.ts";
+import { startS3Server } from "../support/s3-server.ts";
 import { hasCommand, skipped } from "../support/skip.ts";
 import { StoredMirror } from "../support/stored-mirror.ts";
 import { temporaryDirectory } from "../support/temp.ts";
@@ -28,6 +32,7 @@ const test = suite("mirror: kill -9");
 const SYNCER = join(import.meta.dirname, "../support/mirror-syncer.ts");
 const FOLDERS = 12;
 const FILES = 25;
+const CHANGES = 60;
 
 interface Counts {
   readonly arrivedCount: number;
@@ -36,82 +41,178 @@ interface Counts {
   readonly heldBecause: string;
 }
 
-/** Runs to its end, or until it is killed: then undefined. */
-function run(words: readonly string[], killAfterMs = Infinity): Promise<Counts | undefined> {
+type Environment = Readonly<Record<string, string>>;
+
+interface Ran {
+  /** undefined: it was killed. */
+  readonly counts: Counts | undefined;
+  /** From its first comparison to its end: before it nothing is changed in the target. */
+  readonly workedMs: number;
+}
+
+/** Runs to its end, or until it is killed so long after its first comparison. */
+function run(words: readonly string[], environment: Environment, killAfterMs = Infinity): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [SYNCER, ...words], { stdio: ["ignore", "pipe", "pipe"] });
-    let [said, failed] = ["", ""];
+    const child = spawn(process.execPath, [SYNCER, ...words], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } });
+    let [said, told] = ["", ""];
+    let comparedMs: number | undefined;
     child.stdout.on("data", (bytes: Buffer) => (said += bytes.toString()));
-    child.stderr.on("data", (bytes: Buffer) => (failed += bytes.toString()));
-    if (killAfterMs !== Infinity) void sleep(killAfterMs).then(() => child.kill("SIGKILL"));
+    child.stderr.on("data", (bytes: Buffer) => {
+      told += bytes.toString();
+      if (comparedMs !== undefined || !told.includes("comparing")) return;
+      comparedMs = performance.now();
+      if (killAfterMs !== Infinity) void sleep(killAfterMs).then(() => child.kill("SIGKILL"));
+    });
     child.once("close", (code, signal) => {
-      if (signal === "SIGKILL") resolve(undefined);
-      else if (code === 0) resolve(JSON.parse(said) as Counts);
-      else reject(new Error(`the sync ended with ${code}: ${failed}`));
+      const workedMs = performance.now() - (comparedMs ?? Infinity);
+      if (signal === "SIGKILL") resolve({ counts: undefined, workedMs });
+      else if (code === 0) resolve({ counts: JSON.parse(said) as Counts, workedMs });
+      else reject(new Error(`the sync ended with ${code}: ${told}`));
     });
   });
 }
 
-function partition(all: readonly string[], isFirst: (text: string) => boolean): readonly [string[], string[]] {
-  return [all.filter(isFirst), all.filter((text) => !isFirst(text))];
+/** An upstream that changes, and takes back what it changed, with every time as it was. */
+class Upstream {
+  private readonly random: SeededRandom;
+  private readonly path: string;
+  private readonly kept = temporaryDirectory("kept");
+  private changeCount = 0;
+
+  constructor(random: SeededRandom, path: string) {
+    this.random = random;
+    this.path = path;
+    for (let i = 0; i < FOLDERS; i++) {
+      mkdirSync(join(path, `d${i}`));
+      for (let j = 0; j < FILES; j++) this.write(join(path, `d${i}`, `f${j}`));
+    }
+  }
+
+  change(): void {
+    const { random } = this;
+    copyTree(this.path, this.kept);
+    for (let i = 0; i < CHANGES; i++) this.changeOne(this.anyName(FILES + 5));
+    for (let i = 0; i < 3; i++) rmSync(this.anyName(FILES), { recursive: true, force: true });
+    const folder = join(this.path, `d${random.int(FOLDERS)}`);
+    renameSync(folder, join(this.path, "moved"));
+    mkdirSync(folder);
+    renameSync(join(this.path, "moved"), join(folder, `was${this.changeCount++}`));
+  }
+
+  revert(): void {
+    copyTree(this.kept, this.path);
+  }
+
+  private anyName(count: number): string {
+    return join(this.path, `d${this.random.int(FOLDERS)}`, `f${this.random.int(count)}`);
+  }
+
+  private changeOne(path: string): void {
+    const { random } = this;
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    const isFile = found === undefined || found.isFile();
+    if (isFile && random.chance(0.1)) {
+      if (found !== undefined) utimesSync(path, 1_600_000_000, 1_600_000_000 + random.int(1000));
+      return;
+    }
+    if (isFile && random.chance(0.9)) return this.write(path);
+    rmSync(path, { recursive: true, force: true });
+    const kind = random.int(3);
+    if (kind === 0) this.write(path);
+    else if (kind === 1) symlinkSync(`to${random.int(1000)}`, path);
+    else {
+      mkdirSync(path);
+      for (let i = random.int(3); i > 0; i--) this.write(join(path, `f${i}`));
+    }
+  }
+
+  private write(path: string): void {
+    writeFileSync(path, this.random.bytes(this.random.chance(0.02) ? 2_500_000 : this.random.int(6000)));
+  }
 }
 
-/** What a check finds in the target that the mirror does not know; of a folder and what lies in it the folder alone. It finds nothing else. */
-async function foreignTops(directory: string, target: string): Promise<string[]> {
+/** With every time as it is. */
+function copyTree(from: string, to: string): void {
+  for (const name of readdirSync(to)) rmSync(join(to, name), { recursive: true });
+  const { status, stderr } = spawnSync("cp", ["-a", `${from}/.`, to], { encoding: "utf8" });
+  if (status !== 0) throw new Error(stderr);
+}
+
+async function faults(directory: string, store: ObjectStore): Promise<string[]> {
   const events = await openLmdbEventStore({ path: join(directory, "events.lmdb"), create: false });
   const mirror = await StoredMirror.at(directory, events, false);
-  const store = openDirectoryStore({ path: bytePath(target), os: openOs(), random: systemRandom() });
-  const paths: string[] = [];
+  const found: string[] = [];
   try {
-    for await (const item of checkFiles(await mirror.opened.files(), store, { readsData: true, mends: false, digests: () => openDigests(openXxh3()) })) {
-      if (item.type !== "fault") continue;
-      assert.is(item.what, "foreign", `${item.path}: ${item.detail}`);
-      paths.push(item.path);
-    }
+    const files = await mirror.opened.files();
+    assert.ok(files.intents.isEmpty, "something is noted still");
+    for await (const item of checkFiles(files, store, { readsData: true, mends: false, digests: () => openDigests(openXxh3()) }))
+      if (item.type === "fault") found.push(`${item.path} is ${item.what}: ${item.detail}`);
   } finally {
-    await store.close();
     await mirror.opened.close();
     await events.close();
   }
-  return paths.filter((path) => !paths.some((other) => path.startsWith(`${other}/`)));
+  return found;
 }
 
-test("whatever a killed sync leaves, the next one goes on from there", async () => {
-  if (!hasCommand("rsync")) return skipped("mirror: kill -9", "rsync is not installed");
+interface Target {
+  /** As the syncer takes it. */
+  readonly place: string;
+  readonly environment: Environment;
+  readonly store: ObjectStore;
+  readonly isAsUpstream: (what: string) => Promise<void>;
+}
+
+async function killAndCompare(rig: MirrorRig, { place, environment, store, isAsUpstream }: Target): Promise<void> {
   const random = seededRandom(campaignSeed());
-  const rig = await MirrorRig.open();
-  const at = (...names: readonly string[]): string => join(rig.upstream, ...names);
-  const write = (path: string): void => writeFileSync(path, random.bytes(random.chance(0.02) ? 2_500_000 : random.int(6000)));
-  for (let i = 0; i < FOLDERS; i++) {
-    mkdirSync(at(`d${i}`));
-    for (let j = 0; j < FILES; j++) write(at(`d${i}`, `f${j}`));
-  }
-  const mirror = join(temporaryDirectory("killed"), "mirror");
-  const words = [String(rig.daemon.port), "tree", rig.target, mirror];
-  try {
-    // A first start makes the stores; that it can be killed there is the stores' own matter.
-    await run(words);
-    let killedCount = 0;
-    for (let round = 0; round < scale(80); round++) {
-      for (let i = 0; i < 60; i++) write(at(`d${random.int(FOLDERS)}`, `f${random.int(FILES + 5)}`));
-      rmSync(at(`d${random.int(FOLDERS)}`, `f${random.int(FILES)}`), { force: true });
-      const folder = `d${random.int(FOLDERS)}`;
-      renameSync(at(folder), at("moved"));
-      mkdirSync(at(folder));
-      renameSync(at("moved"), at(folder, `was${round}`));
-      // The first one is killed before it can have done anything, so that one is killed on any machine.
-      if ((await run(words, round === 0 ? 0 : 50 + random.int(1700))) === undefined) killedCount++;
+  const upstream = new Upstream(random, rig.upstream);
+  const directory = join(temporaryDirectory("killed"), "mirror");
+  const words = [String(rig.daemon.port), "tree", place, directory];
+  // A first start makes the stores; that it can be killed there is the stores' own matter.
+  let { workedMs } = await run(words, environment);
+  let killedCount = 0;
+  for (let round = 0; round < scale(40); round++) {
+    for (let kills = 1 + random.int(3); kills > 0; kills--) {
+      upstream.change();
+      if ((await run(words, environment, random.int(Math.ceil(workedMs)))).counts === undefined) killedCount++;
+      if (random.chance(0.6)) upstream.revert();
     }
-    assert.ok(killedCount > 0, "no sync was killed");
-    const last = await run(words);
-    assert.is(last?.heldBecause, "");
-    const [extra, wrong] = partition(rig.differences(), (difference) => difference.endsWith("is too many"));
-    assert.equal(wrong, []);
-    assert.is(extra.length, (await foreignTops(mirror, rig.target)).length, extra.join("; "));
-    const again = await run(words);
-    assert.equal([again?.arrivedCount, again?.touchedCount, again?.withdrawnCount], [0, 0, 0]);
+    const whole = await run(words, environment);
+    workedMs = whole.workedMs;
+    assert.is(whole.counts?.heldBecause, "");
+    await isAsUpstream(`round ${round}`);
+  }
+  assert.ok(killedCount > 0, "no sync was killed");
+  const { counts } = await run(words, environment);
+  assert.equal([counts?.arrivedCount, counts?.touchedCount, counts?.withdrawnCount], [0, 0, 0]);
+  assert.equal(await faults(directory, store), []);
+}
+
+test("whatever a killed sync leaves in a tree, after the next one it is what upstream has", async () => {
+  if (!hasCommand("rsync")) return skipped("mirror: kill -9", "rsync is not installed");
+  const rig = await MirrorRig.open();
+  const store = openDirectoryStore({ path: bytePath(rig.target), os: openOs(), random: systemRandom() });
+  const isAsUpstream = (what: string): Promise<void> => Promise.resolve(assert.equal(rig.differences(), [], what));
+  try {
+    await killAndCompare(rig, { place: rig.target, environment: {}, store, isAsUpstream });
+  } finally {
+    await store.close();
+    await rig.close();
+  }
+});
+
+test("whatever a killed sync leaves in a bucket, after the next one it is what upstream has", async () => {
+  const server = hasCommand("rsync") ? await startS3Server() : "rsync is not installed";
+  if (typeof server === "string") return skipped("mirror: kill -9, into a bucket", server);
+  const { endpoint, credentials, environment } = server;
+  const store = await openS3Store({ bucket: "killed", prefix: "", create: true, versioning: undefined, endpoint, credentials });
+  const rig = await MirrorRig.open();
+  const isAsUpstream = async (what: string): Promise<void> => assert.equal(await bucketLines(store), upstreamLines(rig.upstream), what);
+  try {
+    await killAndCompare(rig, { place: "s3://killed", environment, store, isAsUpstream });
   } finally {
     await rig.close();
+    await store.close();
+    await server.stop();
   }
 });
 

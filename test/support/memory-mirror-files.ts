@@ -6,6 +6,7 @@ import type {
   Deletions,
   FileEntry,
   FileList,
+  Intents,
   LateAttributes,
   LateFile,
   MirrorFact,
@@ -37,6 +38,7 @@ export class MemoryMirrorFiles implements MirrorFiles {
   readonly deletions = new MemoryDeletions();
   readonly sums = new MemorySums();
   readonly lateAttributes = new MemoryLateAttributes();
+  readonly intents = new MemoryIntents();
   private readonly entries = new Map<ByteString, FileEntry>();
   private lastNode = 0;
 
@@ -211,6 +213,37 @@ class MemoryLateAttributes implements LateAttributes {
 
   done(files: readonly LateFile[]): Promise<void> {
     for (const { path, mark } of files) if (this.files.get(path) === mark) this.files.delete(path);
+    return Promise.resolve();
+  }
+}
+
+class MemoryIntents implements Intents {
+  private readonly groups = new Map<number, readonly ByteString[]>();
+  private lastMark = 0;
+
+  get isEmpty(): boolean {
+    return this.groups.size === 0;
+  }
+
+  note(groups: readonly (readonly ByteString[])[]): Promise<number[]> {
+    return Promise.resolve(
+      groups.map((keys) => {
+        this.groups.set((this.lastMark += 1), [...keys]);
+        return this.lastMark;
+      }),
+    );
+  }
+
+  over(marks: readonly number[]): void {
+    for (const mark of marks) this.groups.delete(mark);
+  }
+
+  *keys(): IterableIterator<ByteString> {
+    for (const keys of this.groups.values()) yield* keys;
+  }
+
+  clear(): Promise<void> {
+    this.groups.clear();
     return Promise.resolve();
   }
 }

@@ -121,7 +121,7 @@ export class MemoryObjects implements ObjectStore {
 
   async head(name: ObjectName): Promise<StoredObject | undefined> {
     const held = this.objects.get(nameOf(name));
-    return held?.kind === name.kind ? storedOf(nameOf(name), held) : undefined;
+    return held === undefined ? undefined : storedOf(nameOf(name), held);
   }
 
   async *read(key: ByteString, { range, place }: ReadOptions = {}): AsyncIterable<Uint8Array> {

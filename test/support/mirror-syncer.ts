@@ -1,4 +1,7 @@
-/** A process that syncs a mirror once, with events and trees as the host has them. Arguments: port, module, target, directory of the mirror. Prints what it did. */
+/**
+ * A process that syncs a mirror once, with events and trees as the host has them. Arguments: port, module, target (a directory, or
+ * s3://BUCKET of the server that the environment names), directory of the mirror. Prints what it did, and its phases on stderr.
+ */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { SYNC_OPTIONS, syncMirror } from "../../src/actors/mirror/index.ts";
@@ -7,7 +10,9 @@ import { systemClock, systemRandom } from "../../src/app/platform.ts";
 import { dialTcp } from "../../src/app/rsync-wire.ts";
 import type { ByteString } from "../../src/core/index.ts";
 import { openLmdbEventStore } from "../../src/events/lmdb/index.ts";
+import type { ObjectStore } from "../../src/objects/index.ts";
 import { openDirectoryStore } from "../../src/objects/directory/index.ts";
+import { openS3Store } from "../../src/objects/s3/index.ts";
 import { openDigests } from "../../src/rsync/index.ts";
 import { bytePath } from "./compare-trees.ts";
 import { StoredMirror } from "./stored-mirror.ts";
@@ -15,10 +20,9 @@ import { StoredMirror } from "./stored-mirror.ts";
 const [port, module, target, directory] = process.argv.slice(2) as [string, string, string, string];
 const isNew = !existsSync(directory);
 mkdirSync(directory, { recursive: true });
-mkdirSync(target, { recursive: true });
 const events = await openLmdbEventStore({ path: join(directory, "events.lmdb"), create: isNew });
 const mirror = await StoredMirror.at(directory, events, isNew);
-const store = openDirectoryStore({ path: bytePath(target), os: openOs(), random: systemRandom() });
+const store = await storeAt(target);
 const parts = {
   dial: dialTcp,
   clock: systemClock(),
@@ -29,9 +33,16 @@ const parts = {
   source: { address: { host: "127.0.0.1", port: Number(port), family: undefined, localAddress: undefined }, module, path: "" as ByteString, login: undefined },
   memory: { seed: 77, refusesSeed: false, hasTidied: false },
 };
-const watcher = { phase: () => undefined, item: () => undefined, message: () => undefined };
-const { counts, heldBecause } = await syncMirror(parts, SYNC_OPTIONS, "benchmark", watcher, new AbortController().signal);
+const watcher = { phase: (phase: string) => console.error(phase), item: () => undefined, message: () => undefined };
+const options = { ...SYNC_OPTIONS, maxDelete: Infinity };
+const { counts, heldBecause } = await syncMirror(parts, options, "benchmark", watcher, new AbortController().signal);
 await store.close();
 await mirror.opened.close();
 await events.close();
 console.log(JSON.stringify({ ...counts, heldBecause }));
+
+async function storeAt(place: string): Promise<ObjectStore> {
+  if (place.startsWith("s3://")) return await openS3Store({ bucket: place.slice("s3://".length), prefix: "", create: true, versioning: undefined });
+  mkdirSync(place, { recursive: true });
+  return openDirectoryStore({ path: bytePath(place), os: openOs(), random: systemRandom() });
+}

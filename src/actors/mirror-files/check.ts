@@ -120,7 +120,8 @@ function changeOf(entry: FileEntry, object: StoredObject): string {
   return entry.sizeBytes === object.sizeBytes ? "it was replaced since it was stored" : `it has ${object.sizeBytes} bytes, ${entry.sizeBytes} were stored`;
 }
 
-function attributesFault(entry: FileEntry, { metadata }: StoredObject): Fault | undefined {
+/** A mode or a time that is another; undefined where they are the same, or the store tells of none. */
+export function attributesFault(entry: FileEntry, { metadata }: StoredObject): Fault | undefined {
   if (metadata === undefined) return undefined;
   if (entry.kind === "symlink" && metadata.linkTarget !== entry.linkTarget) return { what: "changed", detail: "it leads elsewhere" };
   const hasSameTime = entry.mtimeSeconds === metadata.mtimeSeconds && entry.mtimeNanos === metadata.mtimeNanos;

@@ -8,6 +8,7 @@ export { checkFiles } from "./check.ts";
 export type { CheckedItem, CheckOptions, CheckReport, MirrorFault } from "./check.ts";
 export { forgetPaths } from "./forget.ts";
 export { writeLateAttributes } from "./late.ts";
+export { reconcileIntents } from "./reconcile.ts";
 export { recoverFiles } from "./recover.ts";
 export type { RecoveredItem, RecoverReport } from "./recover.ts";
 export { mirrorView } from "./view.ts";

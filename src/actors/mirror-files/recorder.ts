@@ -62,6 +62,10 @@ export class Recorder implements MirrorFiles {
     return this.options.memory.lateAttributes;
   }
 
+  get intents(): MirrorMemory["intents"] {
+    return this.options.memory.intents;
+  }
+
   async list(): Promise<FileList> {
     const { projection } = this.options;
     projection.follow(this.durable);

@@ -71,7 +71,8 @@ async function* inGroups<T>(items: AsyncIterable<T>, count: number): AsyncGenera
 type Found =
   { readonly what: "same" | "ignored"; readonly fact?: undefined } | { readonly what: "adopted" | "corrected" | "withdrawn"; readonly fact: MirrorFact };
 
-async function judge(objects: ObjectStore, { path, entry, object }: Pair): Promise<Found> {
+/** What a path, an entry of it and an object under it mean for the list. */
+export async function judge(objects: Pick<ObjectStore, "head">, { path, entry, object }: Pair): Promise<Found> {
   if (object === undefined) {
     return entry?.place === undefined ? { what: "same" } : { what: "withdrawn", fact: lostFact(entry) };
   }
@@ -103,7 +104,7 @@ export function isSameContent(entry: FileEntry, object: StoredObject): boolean {
 /** An object of others has no metadata: it is known from here on, and the next sync replaces it or takes it away. */
 const NO_METADATA: Omit<ObjectMetadata, "kind"> = { mode: 0o644, mtimeSeconds: 0, mtimeNanos: 0, linkTarget: undefined, digest: undefined };
 
-function arrivedFact({ key: path, sizeBytes, place, metadata }: StoredObject, kind: ObjectKind): MirrorFact {
+export function arrivedFact({ key: path, sizeBytes, place, metadata }: StoredObject, kind: ObjectKind): MirrorFact {
   const { mode, mtimeSeconds, mtimeNanos, linkTarget, digest } = metadata ?? NO_METADATA;
   const stamp = { path, mode, mtimeSeconds, mtimeNanos, place };
   if (kind === "symlink") return { type: "LinkArrived", ...stamp, linkTarget: linkTarget ?? ("" as ByteString) };

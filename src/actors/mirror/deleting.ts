@@ -8,6 +8,7 @@ import type { ObjectStore } from "../../objects/index.ts";
 import type { FileEntry, FileList, MirrorFact, MirrorFiles } from "../../projections/index.ts";
 import { attributesOf, isWantedKind, metadataOf } from "./facts.ts";
 import type { GoneNames } from "./gone-names.ts";
+import type { IntentLog } from "./intent-log.ts";
 import { parentOf } from "./listed-directories.ts";
 import type { SyncOptions } from "./options.ts";
 import type { Protection } from "./protection.ts";
@@ -67,6 +68,7 @@ async function* removalsBelow(list: FileList, entry: FileEntry, protection: Prot
 interface DeletionParts {
   readonly store: ObjectStore;
   readonly files: MirrorFiles;
+  readonly log: IntentLog;
   /** One moment for all: a wall clock may step back, and what is due at once is due now. */
   readonly nowUs: TimeUs;
   readonly options: SyncOptions;
@@ -114,12 +116,13 @@ export async function removeDue(parts: DeletionParts): Promise<void> {
 }
 
 async function removeBatch(
-  { store, files, counts, watcher }: DeletionParts,
+  { store, files, log, counts, watcher }: DeletionParts,
   batch: readonly { readonly path: ByteString; readonly entry: FileEntry | undefined }[],
   stuck: Set<ByteString>,
   parents: ChangedParents,
 ): Promise<void> {
   const names = batch.flatMap(({ entry }) => (entry !== undefined && isWantedKind(entry.kind) ? [{ key: entry.path, kind: entry.kind }] : []));
+  const noted = await log.note(names.map((name) => ({ ...name, what: "removed" })));
   const failed = new Map((await store.delete(names)).map(({ key, error }) => [key, error]));
   await store.settle();
   const facts: MirrorFact[] = [];
@@ -140,6 +143,7 @@ async function removeBatch(
     parents.note(path);
   }
   if (facts.length > 0) await files.record(facts);
+  log.over(noted);
   await files.deletions.done(done);
 }
 

@@ -1,7 +1,7 @@
 /**
  * The way of what arrived into the object store and then into the stream. Work is taken in order, many small objects in one call; facts
- * are recorded once the store says that everything before them is durable. So an event never names an object that could get lost, and a
- * crash leaves at most objects that no event names: the next sync finds the same difference again, and stores them again.
+ * are recorded once the store says that everything before them is durable. So an event never names an object that could get lost. What is
+ * to be done is noted first: a crash leaves at most objects that no event names, and the next sync finds each of them by its note.
  */
 import { isRainbowError } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
@@ -9,6 +9,8 @@ import type { NewObject, NewUpload, ObjectMetadata, ObjectName, ObjectPlace, Obj
 import type { MirrorFact, MirrorFiles, RememberedSums } from "../../projections/index.ts";
 
 import type { RunningDigest } from "../../rsync/index.ts";
+import type { Intent, IntentLog, Noted } from "./intent-log.ts";
+import { isWaiting } from "./publication.ts";
 import type { SmallContents } from "./small-contents.ts";
 
 /** Makes the fact of what is stored now; undefined where there is none to record. */
@@ -55,6 +57,8 @@ const QUEUED_BYTES_MAX = 32 << 20; // What waits for the store: enough to hide i
 const QUEUED_COUNT_MAX = 8192;
 const PUT_BYTES_MAX = 8 << 20;
 const PUT_COUNT_MAX = 1024;
+const TAKEN_COUNT = PUT_COUNT_MAX; // Work waits until there is so much of it: each note is a write to the disk that is waited for.
+const TAKEN_BYTES = PUT_BYTES_MAX;
 const FACTS_MAX = 10_000; // As many as one batch of the stream takes.
 const COMMIT_BYTES = 512 << 20; // Content that a crash may cost once more.
 const NOTHING = Buffer.alloc(0);
@@ -65,10 +69,15 @@ export class Depot {
   private readonly store: ObjectStore;
   private readonly files: MirrorFiles;
   private readonly contents: SmallContents;
+  private readonly log: IntentLog;
   /** Objects that were found to be gone or replaced: another round fetches them. */
   lostCount = 0;
   private queue: Work[] = [];
   private queuedBytes = 0;
+  /** Of what is in the queue: contents, wherever they lie. */
+  private untakenBytes = 0;
+  /** Somebody waits for all of it. */
+  private isPressed = false;
   private openUploadCount = 0;
   private isWorking = false;
   private failure: { readonly cause: unknown } | undefined;
@@ -76,15 +85,17 @@ export class Depot {
   private commitFailure: { readonly cause: unknown } | undefined;
   private waiting: (() => void)[] = [];
   private facts: MirrorFact[] = [];
+  private noted: Noted[] = [];
   private sums: (SumsToRemember & { readonly key: ByteString })[] = [];
   private storedBytes = 0;
   private commits: Promise<void> = Promise.resolve();
   private commitCount = 0;
 
-  constructor(store: ObjectStore, files: MirrorFiles, contents: SmallContents) {
+  constructor(store: ObjectStore, files: MirrorFiles, contents: SmallContents, log: IntentLog) {
     this.store = store;
     this.files = files;
     this.contents = contents;
+    this.log = log;
   }
 
   /** Whether whoever adds should wait for `room` first. */
@@ -97,9 +108,19 @@ export class Depot {
     this.queue.push(work);
     if (work.kind === "put") this.queuedBytes += work.object.bytes.length;
     if (work.kind === "complete") this.openUploadCount++;
-    if (this.isWorking) return;
+    this.untakenBytes += sizeOf(work);
+    this.begin();
+  }
+
+  private begin(): void {
+    if (this.isWorking || !this.isDue) return;
     this.isWorking = true;
     void this.work();
+  }
+
+  private get isDue(): boolean {
+    if (this.queue.length === 0 || this.failure !== undefined) return false;
+    return this.isPressed || this.queue.length >= TAKEN_COUNT || this.untakenBytes >= TAKEN_BYTES || this.isFull;
   }
 
   /** Waits until there is room again; throws what went wrong on the way to the store. */
@@ -112,7 +133,7 @@ export class Depot {
 
   /** Everything that was added is stored, durable and recorded when it resolves. */
   async flush(): Promise<void> {
-    while (this.isWorking && this.failure === undefined) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    await this.drain();
     this.throwFailure();
     this.commit();
     await this.commits;
@@ -121,29 +142,50 @@ export class Depot {
 
   /** After a failure: what was stored before it, or beside it, is recorded, where that can be done. */
   async salvage(): Promise<void> {
-    while (this.isWorking) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    await this.drain();
     this.commit();
     await this.commits;
     if (this.commitFailure !== undefined) throw this.commitFailure.cause;
   }
 
+  private async drain(): Promise<void> {
+    this.isPressed = true;
+    this.begin();
+    while (this.isWorking) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    this.isPressed = false;
+  }
+
   private async work(): Promise<void> {
-    // What is added within one turn of the event loop goes together.
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    try {
-      while (this.queue.length > 0 && this.failure === undefined) {
-        const taken = this.take();
-        await this.carryOut(taken);
-        this.release(taken);
+    let ahead = this.prepare();
+    for (let batch = await ahead; batch !== undefined && this.failure === undefined; batch = (await ahead) ?? (await this.prepare())) {
+      ahead = this.prepare(); // The next one is noted while this one is stored.
+      try {
+        await this.carryOut(batch.taken);
+        this.noted.push(batch.noted);
+        this.release(batch.taken);
         if (this.facts.length >= FACTS_MAX - PUT_COUNT_MAX || this.storedBytes >= COMMIT_BYTES) this.commit();
         while (this.commitCount > COMMITS_UNDER_WAY_MAX) await this.commits;
-        this.wake();
+      } catch (cause) {
+        this.failure ??= { cause };
       }
-    } catch (cause) {
-      this.failure ??= { cause };
+      this.wake();
     }
     this.isWorking = false;
     this.wake();
+    this.begin();
+  }
+
+  /** What goes together next, once it is noted; undefined where it is not yet enough. */
+  private async prepare(): Promise<{ readonly taken: readonly Work[]; readonly noted: Noted } | undefined> {
+    if (!this.isDue) return undefined;
+    const taken = this.take();
+    try {
+      const noted = await this.log.note(taken.flatMap((work) => intentOf(work) ?? []));
+      return { taken, noted };
+    } catch (cause) {
+      this.failure ??= { cause };
+      return undefined;
+    }
   }
 
   /** The next pieces of work that go together, still counted. */
@@ -155,7 +197,9 @@ export class Depot {
       const isOneCall = work.kind === "copy" || work.kind === "complete" || work.kind === "resume";
       bytes += work.kind === "put" ? work.object.bytes.length : isOneCall ? PUT_BYTES_MAX / 16 : 0;
     }
-    return this.queue.splice(0, count);
+    const taken = this.queue.splice(0, count);
+    for (const work of taken) this.untakenBytes -= sizeOf(work);
+    return taken;
   }
 
   private release(done: readonly Work[]): void {
@@ -296,17 +340,19 @@ export class Depot {
 
   /** Makes durable and records what was stored so far. Commits follow one another, and work goes on meanwhile. */
   private commit(): void {
-    const { facts, sums } = this;
+    const { facts, sums, noted } = this;
     this.facts = [];
+    this.noted = [];
     this.sums = [];
     this.storedBytes = 0;
-    if (facts.length === 0) return;
+    if (facts.length === 0 && noted.length === 0) return;
     this.commitCount++;
     this.commits = this.commits.then(async () => {
       try {
         if (this.commitFailure !== undefined) return;
         await this.store.settle();
         for (let at = 0; at < facts.length; at += FACTS_MAX) await this.files.record(facts.slice(at, at + FACTS_MAX));
+        for (const each of noted) this.log.over(each);
         for (const { key, file, sums: remembered } of sums) this.files.sums.remember(key, file, remembered);
       } catch (cause) {
         this.commitFailure ??= { cause };
@@ -324,5 +370,30 @@ export class Depot {
 
   private wake(): void {
     for (const resolve of this.waiting.splice(0)) resolve();
+  }
+}
+
+function sizeOf(work: Work): number {
+  if (work.kind === "put") return work.object.bytes.length;
+  if (work.kind === "complete") return work.upload.writtenBytes;
+  return work.kind === "resume" ? work.lengthBytes : 0;
+}
+
+/** undefined where nothing becomes visible or goes under a path of the mirror. */
+function intentOf(work: Work): Intent | undefined {
+  switch (work.kind) {
+    case "put":
+      return { key: work.key, kind: work.object.metadata.kind, what: "made" };
+    case "copy":
+    case "complete":
+      return isWaiting(work.key) ? undefined : { key: work.key, kind: "file", what: "made" };
+    case "resume":
+      return { key: work.key, kind: "file", what: "made" };
+    case "attributes":
+      return { key: work.key, kind: work.metadata.kind, what: "described" };
+    case "remove":
+      return { ...work.name, what: "removed" };
+    case "fact":
+      return undefined;
   }
 }

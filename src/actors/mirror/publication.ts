@@ -22,6 +22,13 @@ export function lastOfProfile(profile: string): readonly string[] {
   throw new RainbowError("USAGE", `the profile '${profile}' is not known; it is one of ${Object.keys(PROFILES).join(", ")}`, { profile });
 }
 
+/** Where a store that is no tree keeps what waits for its turn. */
+export const WAITING_DIRECTORY = ".rainbow-waiting" as ByteString;
+
+export function isWaiting(key: ByteString): boolean {
+  return key.startsWith(`${WAITING_DIRECTORY}/`);
+}
+
 /** Tells for each file when it comes: 0 at once, else with all of its rank, after those of lower ranks. */
 export class PublicationOrder {
   readonly rankCount: number;

@@ -8,22 +8,23 @@ import type { ObjectStore } from "../../objects/index.ts";
 import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
 import { Session } from "../../rsync/index.ts";
 import type { Digests, OpenZstdStream, SessionEvent, SessionOptions } from "../../rsync/index.ts";
+import { reconcileIntents } from "../mirror-files/index.ts";
 import { letGo, resumeUploads } from "./broken-uploads.ts";
 import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
 import { enqueue, holdReason, removalsOf, removeDue } from "./deleting.ts";
 import { Depot } from "./depot.ts";
 import { carry } from "./driver.ts";
 import type { TakeEvent } from "./driver.ts";
+import { IntentLog } from "./intent-log.ts";
 import type { LaneParts } from "./lanes.ts";
 import type { MirrorSource, SyncOptions } from "./options.ts";
 import { Protection } from "./protection.ts";
-import { PublicationOrder } from "./publication.ts";
+import { PublicationOrder, WAITING_DIRECTORY } from "./publication.ts";
 import { SyncCounts } from "./report.ts";
 import type { SyncOutcome, SyncWatcher } from "./report.ts";
 import { Round } from "./round.ts";
 import type { Doubt } from "./round.ts";
 import { SmallContents } from "./small-contents.ts";
-import { WAITING_DIRECTORY } from "./waiting-room.ts";
 import { counted, Pace, throttled } from "./wire.ts";
 import type { Dial, Wire } from "./wire.ts";
 
@@ -57,7 +58,8 @@ const ROUNDS_MAX = 2; // The second one fetches what stood in the way of somethi
 /** Throws what ended it early; SyncFailed is recorded then. */
 export async function syncMirror(parts: SyncParts, options: SyncOptions, cause: string, watcher: SyncWatcher, signal: AbortSignal): Promise<SyncOutcome> {
   const sync = new Sync(parts, options, watcher, signal);
-  if (options.probe !== undefined && (await sync.isProbeUnchanged(options.probe))) return { ...sync.outcome(), isUnchanged: true };
+  if (options.probe !== undefined && parts.files.intents.isEmpty && (await sync.isProbeUnchanged(options.probe)))
+    return { ...sync.outcome(), isUnchanged: true };
   if (options.dryRun) return sync.run();
   await parts.files.record([{ type: "SyncStarted", cause }]);
   try {
@@ -73,6 +75,7 @@ class Sync {
   private readonly options: SyncOptions;
   private readonly watcher: SyncWatcher;
   private readonly signal: AbortSignal;
+  private readonly log: IntentLog;
   private readonly depot: Depot;
   private readonly order: PublicationOrder;
   private readonly contents = new SmallContents();
@@ -90,7 +93,8 @@ class Sync {
     this.options = options;
     this.watcher = watcher;
     this.signal = signal;
-    this.depot = new Depot(parts.store, parts.files, this.contents);
+    this.log = new IntentLog(parts.store.features.isTree, parts.files.intents);
+    this.depot = new Depot(parts.store, parts.files, this.contents, this.log);
     this.order = new PublicationOrder(options.last);
     this.pace = options.bytesPerSecondMax === undefined ? undefined : new Pace(options.bytesPerSecondMax, parts.clock);
   }
@@ -99,12 +103,14 @@ class Sync {
     const { memory, files, store } = this.parts;
     if (!memory.hasTidied && !this.options.dryRun) await this.tidy();
     memory.hasTidied ||= !this.options.dryRun;
+    if (!this.options.dryRun) await reconcileIntents(files, store, this.signal);
     for (let round = 1; round <= ROUNDS_MAX; round++) if (!(await this.goRound())) break;
     this.watcher.phase("committing");
     if (this.options.dryRun) return this.outcome();
     await this.depot.flush();
-    await store.settle(); // Nothing of what was given up stays behind, either.
+    await store.settle(); // Nothing of what was given up stays behind, either; and directories around removals have their time, without a fact.
     await files.sums.flush();
+    if (!files.intents.isEmpty) await files.intents.clear();
     const outcome = this.outcome();
     const { counts, ioError, heldBecause, heldBy, queuedCount } = outcome;
     const { entryCount, totalBytes, arrivedCount, touchedCount, withdrawnCount, fetchedBytes, reusedBytes, receivedBytes, sentBytes } = counts;
@@ -326,10 +332,10 @@ class Sync {
 
   private async delete(round: Round, list: FileList): Promise<void> {
     const { files, store, clock } = this.parts;
-    const { options, counts, watcher, signal } = this;
+    const { log, options, counts, watcher, signal } = this;
     if (!options.deletes) return;
     if (!round.gone.isEmpty || files.deletions.count > 0) watcher.phase("deleting");
-    const deleting = { store, files, nowUs: clock.now(), options, counts, watcher, signal };
+    const deleting = { store, files, log, nowUs: clock.now(), options, counts, watcher, signal };
     const fresh = await files.list();
     try {
       const removals = this.removals(round, list, fresh);

@@ -6,11 +6,10 @@ import type { ByteString } from "../../core/index.ts";
 import type { ObjectStore } from "../../objects/index.ts";
 import type { Depot, PlaceHolder, Work } from "./depot.ts";
 import type { DirectoryCare, OpenDirectory } from "./directory-care.ts";
+import { WAITING_DIRECTORY } from "./publication.ts";
 import type { PublicationOrder } from "./publication.ts";
 import type { SyncCounts, SyncWatcher } from "./report.ts";
 
-/** Where a store that is no tree keeps what waits for its turn. */
-export const WAITING_DIRECTORY = ".rainbow-waiting" as ByteString;
 const MEMORY_BYTES_MAX = 16 << 20;
 
 interface Waiting {

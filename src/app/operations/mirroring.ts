@@ -1,5 +1,5 @@
 /** Mirrors: defining and changing them, their syncs, and the care for their file lists. */
-import { checkFiles, forgetPaths, recoverFiles, writeLateAttributes } from "../../actors/mirror-files/index.ts";
+import { checkFiles, forgetPaths, reconcileIntents, recoverFiles, writeLateAttributes } from "../../actors/mirror-files/index.ts";
 import type { CheckedItem, OpenedMirror, RecoveredItem } from "../../actors/mirror-files/index.ts";
 import type { SyncOutcome, SyncWatcher } from "../../actors/mirror/index.ts";
 import { isRainbowError, RainbowError } from "../../core/index.ts";
@@ -192,7 +192,9 @@ async function* check(
   const mirror = await mirrors.named(name);
   const work = async function* (): AsyncGenerator<CheckedItem> {
     const options = { readsData: readData, mends, digests, ...(signal === undefined ? {} : { signal }) };
-    yield* checkFiles(await mirror.files(), await mirrors.objectsOf(mirror), options);
+    const [files, objects] = [await mirror.files(), await mirrors.objectsOf(mirror)];
+    await reconcileIntents(files, objects, signal);
+    yield* checkFiles(files, objects, options);
   };
   for await (const item of alone(runner, mirror, work)) yield item.type === "summary" ? summaryOf(item) : { ...item, type: "mirror-fault" };
 }
@@ -204,7 +206,9 @@ async function* recover(
 ): AsyncGenerator<MirrorFaultItem | MirrorSummary> {
   const mirror = await mirrors.named(name);
   const work = async function* (): AsyncGenerator<RecoveredItem> {
-    yield* recoverFiles(await mirror.files(), await mirrors.objectsOf(mirror), signal);
+    const [files, objects] = [await mirror.files(), await mirrors.objectsOf(mirror)];
+    await reconcileIntents(files, objects, signal);
+    yield* recoverFiles(files, objects, signal);
   };
   for await (const item of alone(runner, mirror, work)) {
     yield item.type === "summary" ? summaryOf(item) : { type: "mirror-fault", path: item.path, what: item.what, detail: "" };

@@ -1,7 +1,7 @@
 /** The file list of a mirror at one moment, and the way to what comes after it. */
 import type { ByteString, ContentDigest, NodeId, NodeKind, Revision, ObjectPlace } from "../../core/index.ts";
 import type { MirrorFact } from "./facts.ts";
-import type { Deletions, LateAttributes, Sums } from "./memory.ts";
+import type { Deletions, Intents, LateAttributes, Sums } from "./memory.ts";
 
 export interface FileEntry {
   readonly node: NodeId;
@@ -43,4 +43,5 @@ export interface MirrorFiles {
   readonly deletions: Deletions;
   readonly sums: Sums;
   readonly lateAttributes: LateAttributes;
+  readonly intents: Intents;
 }

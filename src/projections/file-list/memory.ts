@@ -1,6 +1,6 @@
 /**
  * What a mirror remembers beside its facts. All of it may be lost: deletions are found again by the next sync, files without sums are
- * fetched whole, and a check finds attributes that are older in the store.
+ * fetched whole, and a check finds attributes that are older in the store, and what a process that was killed left there.
  */
 import type { ByteString, TimeUs } from "../../core/index.ts";
 import type { FileEntry, FileList } from "./file-list.ts";
@@ -77,4 +77,21 @@ export interface LateAttributes {
   has(path: ByteString): boolean;
   /** Their attributes were written, or they are gone; a path of which others were recorded since stays. */
   done(files: readonly LateFile[]): Promise<void>;
+}
+
+/**
+ * What a sync is about to make or to take away in the store, noted before it does so: the process may be killed between that and its
+ * fact, and then it is known where the store may be another than the list. Keys are those of listings: a directory's ends in a slash.
+ */
+export interface Intents {
+  /** Nothing is noted. */
+  readonly isEmpty: boolean;
+  /** Durable when it resolves, all groups or none; returns a mark for each. */
+  note(groups: readonly (readonly ByteString[])[]): Promise<number[]>;
+  /** The facts of these groups are recorded. That is written with the next `note` or `clear`: until then a crash finds them noted still. */
+  over(marks: readonly number[]): void;
+  /** Of all groups; a key may come more than once. */
+  keys(): Iterable<ByteString>;
+  /** Durable when it resolves: store and list are the same, whatever was noted. */
+  clear(): Promise<void>;
 }

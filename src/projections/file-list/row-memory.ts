@@ -6,18 +6,22 @@ import { RainbowError } from "../../core/index.ts";
 import type { ByteString, TimeUs } from "../../core/index.ts";
 import type { ControlEntry, ControlFile, ControlWrite } from "../../dig/index.ts";
 import type { FileEntry, FileList } from "./file-list.ts";
-import type { Deletions, LateAttributes, LateFile, QueuedDeletion, RememberedSums, Sums, SumsOf } from "./memory.ts";
+import type { Deletions, Intents, LateAttributes, LateFile, QueuedDeletion, RememberedSums, Sums, SumsOf } from "./memory.ts";
 import {
   alikePrefix,
   decodeDeletion,
+  decodeIntents,
   decodeLate,
   decodeSums,
   dueEnd,
   dueKey,
   encodeDeletion,
+  encodeIntents,
   encodeLate,
   encodeSums,
+  intentsKey,
   KEY_PATH_BYTES_MAX,
+  markOfIntents,
   MEMORY_VERSION,
   pathKey,
   pathPart,
@@ -46,6 +50,7 @@ export class MirrorMemory {
   readonly deletions: RowDeletions;
   readonly sums: RowSums;
   readonly lateAttributes: RowLateAttributes;
+  readonly intents: RowIntents;
   private readonly file: ControlFile;
 
   constructor(file: ControlFile) {
@@ -53,6 +58,7 @@ export class MirrorMemory {
     this.deletions = new RowDeletions(file);
     this.sums = new RowSums(file);
     this.lateAttributes = new RowLateAttributes(file);
+    this.intents = new RowIntents(file);
   }
 
   async close(): Promise<void> {
@@ -254,11 +260,11 @@ function pathsBelow(file: ControlFile, prefix: number, directory: ByteString, pa
 }
 
 /** In pages: no view of the file stays open. */
-function* rowsOf(file: ControlFile, from: Buffer, end: Buffer): IterableIterator<ControlEntry> {
+function* rowsOf(file: ControlFile, from: Buffer, end: Buffer, pageRows = PAGE_ROWS): IterableIterator<ControlEntry> {
   for (let next = from; ;) {
-    const page = file.range(next, end, { limit: PAGE_ROWS });
+    const page = file.range(next, end, { limit: pageRows });
     yield* page;
-    if (page.length < PAGE_ROWS) return;
+    if (page.length < pageRows) return;
     next = Buffer.concat([page.at(-1)!.key, Buffer.from([0])]);
   }
 }
@@ -332,4 +338,58 @@ function highestMark(file: ControlFile): number {
   let highest = 0;
   for (const { value } of rowsOf(file, Buffer.from([ROW.late]), Buffer.from([ROW.late + 1]))) highest = Math.max(highest, decodeLate(value).mark);
   return highest;
+}
+
+const INTENTS = Buffer.from([ROW.intents]);
+const INTENTS_END = Buffer.from([ROW.intents + 1]);
+const INTENT_ROWS_AT_ONCE = 32; // Each has up to a thousand keys.
+
+class RowIntents extends Rows implements Intents {
+  private nextMark: number;
+  private rowCount: number;
+  /** Of rows that may go. */
+  private marksOver: number[] = [];
+
+  constructor(file: ControlFile) {
+    super(file);
+    const [last] = file.range(INTENTS, INTENTS_END, { limit: 1, reverse: true });
+    this.nextMark = last === undefined ? 1 : 1 + markOfIntents(last.key);
+    this.rowCount = last === undefined ? 0 : countRows(file, ROW.intents);
+  }
+
+  get isEmpty(): boolean {
+    return this.rowCount === 0;
+  }
+
+  async note(groups: readonly (readonly ByteString[])[]): Promise<number[]> {
+    const marks = groups.map(() => this.nextMark++);
+    await this.inTurn(async () => {
+      const gone = this.marksOver.splice(0);
+      const writes = groups.map((keys, i) => ({ key: intentsKey(marks[i]!), value: encodeIntents(keys) }));
+      this.rowCount += groups.length; // Counted whether the commit fails or not: zero means that there are none.
+      await this.file.commit([...gone.map((mark) => ({ key: intentsKey(mark), value: undefined })), ...writes]);
+      this.rowCount -= gone.length;
+    });
+    return marks;
+  }
+
+  over(marks: readonly number[]): void {
+    this.marksOver.push(...marks);
+  }
+
+  *keys(): IterableIterator<ByteString> {
+    for (const { value } of rowsOf(this.file, INTENTS, INTENTS_END, INTENT_ROWS_AT_ONCE)) yield* decodeIntents(value);
+  }
+
+  clear(): Promise<void> {
+    return this.inTurn(async () => {
+      for (let page = this.marks(); page.length > 0; page = this.marks()) await commitAll(this.file, page, 1);
+      this.marksOver = [];
+      this.rowCount = 0;
+    });
+  }
+
+  private marks(): ControlWrite[] {
+    return this.file.range(INTENTS, INTENTS_END, { limit: INTENT_ROWS_AT_ONCE }).map(({ key }) => ({ key, value: undefined }));
+  }
 }

@@ -8,7 +8,7 @@ import type { ByteString, TimeUs } from "../../core/index.ts";
 import type { FileEntry } from "./file-list.ts";
 import type { RememberedSums } from "./memory.ts";
 
-export const ROW = { format: 0x01, deletion: 0x10, dueDeletion: 0x11, late: 0x20, sums: 0x30, alike: 0x31 } as const;
+export const ROW = { format: 0x01, deletion: 0x10, dueDeletion: 0x11, late: 0x20, sums: 0x30, alike: 0x31, intents: 0x40 } as const;
 export const MEMORY_VERSION = 1;
 
 const PATH_BYTES_MAX = 4096;
@@ -79,6 +79,28 @@ export function encodeLate(path: ByteString, mark: number): Buffer {
 export function decodeLate(value: Buffer): { readonly path: ByteString; readonly mark: number } {
   const { path, dueUs } = decodeDeletion(value);
   return { path, mark: dueUs };
+}
+
+export function intentsKey(mark: number): Buffer {
+  const key = Buffer.alloc(9);
+  key[0] = ROW.intents;
+  key.writeBigUInt64BE(BigInt(mark), 1);
+  return key;
+}
+
+export function markOfIntents(key: Buffer): number {
+  return Number(key.readBigUInt64BE(1));
+}
+
+export function encodeIntents(keys: readonly ByteString[]): Buffer {
+  const writer = new ByteWriter(keys.length * 64);
+  for (const key of keys) writer.byteString(key);
+  return writer.view();
+}
+
+export function* decodeIntents(value: Buffer): IterableIterator<ByteString> {
+  const reader = readerOf(value);
+  while (reader.remaining > 0) yield reader.byteString(PATH_BYTES_MAX);
 }
 
 export type Stamp = Pick<FileEntry, "sizeBytes" | "mtimeSeconds" | "mtimeNanos">;

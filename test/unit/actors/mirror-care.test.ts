@@ -5,17 +5,18 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openDirectoryStore } from "../../../src/objects/directory/index.ts";
 import type { ObjectKind, ObjectStore } from "../../../src/objects/index.ts";
-import { checkFiles, forgetPaths, recoverFiles } from "../../../src/actors/mirror-files/index.ts";
+import { checkFiles, forgetPaths, reconcileIntents, recoverFiles } from "../../../src/actors/mirror-files/index.ts";
 import type { CheckOptions } from "../../../src/actors/mirror-files/index.ts";
 import { sideBySide } from "../../../src/actors/mirror-files/side-by-side.ts";
 import { openOs, openXxh3 } from "../../../src/app/os/index.ts";
 import { systemRandom } from "../../../src/app/platform.ts";
-import { byteStringOfText, isRainbowError } from "../../../src/core/index.ts";
+import { byteStringOfText, isRainbowError, RainbowError } from "../../../src/core/index.ts";
 import type { ByteString, TimeUs } from "../../../src/core/index.ts";
 import type { FileEntry, MirrorFact, MirrorFiles } from "../../../src/projections/index.ts";
 import { openDigests } from "../../../src/rsync/index.ts";
 import { campaignSeed, scale } from "../../support/campaign.ts";
 import { MemoryMirrorFiles } from "../../support/memory-mirror-files.ts";
+import { MemoryObjects } from "../../support/memory-objects.ts";
 import { seededRandom } from "../../support/random.ts";
 import { StoredMirror } from "../../support/stored-mirror.ts";
 import { temporaryDirectory } from "../../support/temp.ts";
@@ -173,6 +174,81 @@ test("a directory that is missing in the target does not take along what is ther
   const entries = await everything(files);
   assert.ok(entries.some(({ path }) => path === "a.d/x"));
   assert.equal(entries.find(({ path }) => path === "a.d")?.mtimeSeconds, 0, "the next sync makes it again");
+});
+
+/** The list as it is then, a line for each; a file without digest is marked. */
+async function reconciled(files: MirrorFiles, objects: ObjectStore, keys: readonly string[]): Promise<string[]> {
+  await files.intents.note([keys.map(at)]);
+  await reconcileIntents(files, objects);
+  assert.ok(files.intents.isEmpty);
+  const whatOf = ({ kind, mtimeSeconds, digest }: FileEntry): string => `${kind} ${mtimeSeconds}${kind === "file" && digest === undefined ? "?" : ""}`;
+  return (await everything(files)).map((entry) => `${entry.path} ${whatOf(entry)}`);
+}
+
+test("what a killed sync had noted in a tree is listed as it is there, and files are fetched anew", async () => {
+  const { target, files, objects } = await world(new MemoryMirrorFiles());
+  const inTarget = (path: string): string => join(target, path);
+  writeFileSync(inTarget("a.d/new"), "stored, and its fact was not");
+  utimesSync(inTarget("a.d"), 7, 7);
+  rmSync(inTarget("c"));
+  mkdirSync(inTarget("c"));
+  utimesSync(inTarget("c"), 8, 8);
+  rmSync(inTarget("a-b"));
+  rmSync(inTarget("a/b"), { recursive: true });
+  symlinkSync("/elsewhere", inTarget("a/b"));
+  utimesSync(inTarget("a.d/x"), 9, 9); // Its mode or time alone.
+  utimesSync(inTarget("a"), STAMP.mtimeSeconds, STAMP.mtimeSeconds);
+  const keys = ["./", "a/", "a-b", "a/b", "a/b/", "a/b/deep", "a.d/", "a.d/new", "a.d/x", "c", "c/", "never", `${"n".repeat(300)}`, ".rainbow/x"];
+  const before = await files.list();
+  const after = await reconciled(files, objects, keys);
+  const linkSeconds = (await objects.head({ key: at("a/b"), kind: "symlink" }))!.metadata!.mtimeSeconds;
+  const whole = STAMP.mtimeSeconds;
+  const expected = [
+    `a directory ${whole}`,
+    `a/b symlink ${linkSeconds}`,
+    `a/link symlink ${whole}`,
+    "a.d directory 7",
+    `a.d/new file ${-(2 ** 32)}?`,
+    "a.d/x file 9",
+    "c directory 8",
+  ];
+  assert.equal(after, expected);
+  assert.equal((await files.list()).entry(at("a.d/x"))?.digest, before.entry(at("a.d/x"))?.digest, "its content is what was recorded");
+});
+
+test("what a killed sync had noted in a bucket is listed as it is there, whatever kind it has now", async () => {
+  const [files, objects] = [new MemoryMirrorFiles(), new MemoryObjects()];
+  await stored(files, objects, ["same", "turned", "folder/", "folder/x", "twice", "gone", "link -> same"]);
+  const metadata = { kind: "file", mode: 0o644, mtimeSeconds: 5, mtimeNanos: 0, linkTarget: undefined, digest: undefined } as const;
+  const put = (key: string, kind: ObjectKind): Promise<unknown> =>
+    objects.put([{ key: at(key), bytes: Buffer.alloc(0), metadata: { ...metadata, kind, linkTarget: kind === "symlink" ? at("new") : undefined } }]);
+  await objects.delete([
+    { key: at("turned"), kind: "file" },
+    { key: at("gone"), kind: "file" },
+    { key: at("folder"), kind: "directory" },
+    { key: at("folder/x"), kind: "file" },
+  ]);
+  await put("turned", "directory");
+  await put("turned/inside", "file");
+  await put("folder", "file");
+  await put("twice", "file");
+  await put("link", "symlink");
+  const keys = ["./", "same", "turned", "turned/", "turned/inside", "folder/", "folder/x", "folder", "twice", "gone", "link", "never/", "never/at/all"];
+  const whole = STAMP.mtimeSeconds;
+  const expected = ["folder file 5?", "link symlink 5", `same file ${whole}`, "turned directory 5", "turned/inside file 5?", "twice file 5?"];
+  assert.equal(await reconciled(files, objects, keys), expected);
+});
+
+test("a store that does not answer leaves all notes as they are", async () => {
+  const { files, objects } = await world(new MemoryMirrorFiles());
+  const failing = Object.create(objects, {
+    head: { value: () => Promise.reject(new RainbowError("OBJECTS_UNREACHABLE", "the store is away")) },
+  }) as ObjectStore;
+  await files.intents.note([[at("a-b")]]);
+  const error = await reconcileIntents(files, failing).catch((reason: unknown) => reason);
+  assert.ok(isRainbowError(error, "OBJECTS_UNREACHABLE"));
+  assert.equal([...files.intents.keys()], ["a-b"]);
+  assert.is((await everything(files)).length, 8);
 });
 
 test("what is forgotten is not listed any more, and stays stored; nothing is forgotten where a path is unknown", async () => {
