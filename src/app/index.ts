@@ -42,6 +42,8 @@ export type {
   MirrorEntry,
   MirrorFaultItem,
   MirrorLogItem,
+  MirrorProgress,
+  MirrorProgressItem,
   MirrorSettings,
   MirrorStatus,
   MirrorSummary,

@@ -79,7 +79,7 @@ export function declareMirrorOptions(command: Command): void {
     .option("--every <span>", "add, set: a running host syncs it so often, as 6h or 30m; 'never' (the default): only when asked")
     .option("-n, --dry-run", "sync: only say what would be done")
     .option("-v, --verbose", "sync: name each file")
-    .option("--progress", "sync: as --verbose, and how far it is")
+    .option("--progress", "sync: as --verbose; how far it is a terminal shows always")
     .option("-r, --recursive", "list-only: with all below it")
     .option("--read-data", "check: read every stored byte and compare its digest")
     .option("--mend", "check: what is wrong is fetched anew by the next sync")

@@ -2,9 +2,11 @@
 import type { ListedItem, MirrorStatus, MirrorSynced, MirrorSyncItem, NodeKind } from "../app/index.ts";
 import { ERRORS, EXIT } from "../core/index.ts";
 import type { ErrorCode } from "../core/index.ts";
-import { formatBytes, formatCount, formatSpan, nameForPeople, plural } from "./format/index.ts";
+import { formatBytes, formatCount, formatSpan, nameForPeople, plural, progressText } from "./format/index.ts";
 import { formatMoment } from "./instants/index.ts";
 import type { Invocation } from "./invocation.ts";
+import { MirrorProgressLine, stepOf } from "./mirror-progress.ts";
+import { settingsText } from "./mirror-settings.ts";
 
 const DRY: Readonly<Record<string, string>> = {
   added: "would add",
@@ -22,20 +24,22 @@ export async function reportSync(
   { isDry, isPrefixed }: { readonly isDry: boolean; readonly isPrefixed: boolean },
 ): Promise<number> {
   const { report } = invocation;
-  const counts = new Map<string, number>();
+  const progress = new MirrorProgressLine(invocation);
   let exitCode: number = EXIT.ok;
   const named = (name: string, text: string): string => (isPrefixed ? `${name}: ${text}` : text);
   for await (const item of items) {
-    await report.json(item);
+    if (item.type !== "mirror-progress") await report.json(item);
     switch (item.type) {
+      case "mirror-progress":
+        await progress.show(item);
+        break;
       case "mirror-phase":
-        await report.progress.show({ phase: `${item.name}: ${item.phase}`, doneBytes: 0, allBytes: 0, doneCount: counts.get(item.name) ?? 0, allCount: 0 });
+        await progress.phase(item.name, item.phase);
         break;
       case "mirror-message":
         for (const line of item.text.trimEnd().split("\n")) await report.say(named(item.name, line));
         break;
       case "mirror-item": {
-        counts.set(item.name, (counts.get(item.name) ?? 0) + 1);
         const what = (isDry ? DRY[item.what] : undefined) ?? item.what;
         const text = `${what.padEnd(WHAT_WIDTH)}  ${nameForPeople(item.path)}${item.why === "" ? "" : `  (${item.why})`}`;
         await (item.what === "failed" ? report.incompleteBecause(named(item.name, text)) : report.line(named(item.name, text)));
@@ -45,16 +49,18 @@ export async function reportSync(
         await report.say(named(item.name, `… and ${plural(item.count, "more name")}: they came faster than they could be shown`));
         break;
       case "mirror-synced":
+        progress.end(item.name);
         await report.line(`${item.name}: ${syncedText(item, isDry)}`);
         await reportDoubts(invocation, item);
         break;
       case "mirror-failed":
+        progress.end(item.name);
         await report.warn(`${item.name}: ${item.message} [${item.code}]`);
         exitCode = Math.max(exitCode, codeOf(item.code));
     }
   }
   await report.progress.clear();
-  return exitCode;
+  return invocation.context.signal.aborted ? invocation.context.interruptedExitCode() : exitCode;
 }
 
 function codeOf(code: string): number {
@@ -74,8 +80,16 @@ function syncedText(item: MirrorSynced, isDry: boolean): string {
   ] as const;
   parts.push(done.flatMap(([count, words]) => (count === 0 ? [] : [`${formatCount(count)} ${words}`])).join(", ") || "nothing to do");
   if (!isDry && item.reusedBytes > 0) parts.push(`${formatBytes(item.reusedBytes)} of content reused`);
-  parts.push(`${formatBytes(item.receivedBytes)} received, ${formatBytes(item.sentBytes)} sent`);
-  return parts.join("; ");
+  if (isDry && item.wantedBytes > 0) parts.push(`${formatBytes(item.wantedBytes)} to fetch`);
+  return [...parts, trafficText(item)].join("; ");
+}
+
+/** As rsync's last lines: `57.2 MiB received, 339 B sent in 0.5 s (114.4 MiB/s); speedup 1.00`. */
+function trafficText({ receivedBytes, sentBytes, totalBytes, seconds }: MirrorSynced): string {
+  const wireBytes = receivedBytes + sentBytes;
+  const rate = seconds > 0 ? ` (${formatBytes(Math.round(wireBytes / seconds))}/s)` : "";
+  const speedup = wireBytes > 0 ? `; speedup ${(totalBytes / wireBytes).toFixed(2)}` : "";
+  return `${formatBytes(receivedBytes)} received, ${formatBytes(sentBytes)} sent in ${formatSpan(seconds * 1e6)}${rate}${speedup}`;
 }
 
 async function reportDoubts({ report }: Invocation, item: MirrorSynced): Promise<void> {
@@ -95,13 +109,16 @@ export function statusLines(status: MirrorStatus, { context }: Invocation): stri
     status.name,
     field("upstream", status.source),
     field("target", status.target),
-    field("state", status.phase === "" ? status.state : `${status.state}: ${status.phase}`),
+    field("state", stateText(status)),
     field("started", moment(status.lastStartedUs)),
     field("updated", moment(status.lastUpdatedUs)),
     field("ended", moment(status.lastEndedUs)),
     field("next run", next),
     field("size", `${plural(status.entryCount, "entry", "entries")}, ${formatBytes(status.sizeBytes)}`),
+    field("kept", `every instant since ${formatMoment(status.windowTimeUs, context.zone)} (r${status.windowRevision})`),
   ];
+  const options = settingsText(status.settings);
+  if (options !== "") lines.splice(3, 0, field("options", options));
   if (status.queuedCount > 0) lines.push(field("to be deleted", plural(status.queuedCount, "name")));
   if (status.heldBecause !== "") {
     const by = status.heldBy === "" ? "" : ` (${nameForPeople(status.heldBy)})`;
@@ -110,6 +127,11 @@ export function statusLines(status: MirrorStatus, { context }: Invocation): stri
   if (status.failure !== "") lines.push(field("failed", status.failure));
   for (const alarm of status.alarms) if (alarm !== status.failure) lines.push(field("alarm", alarm));
   return lines;
+}
+
+function stateText({ state, phase, progress }: MirrorStatus): string {
+  if (phase === "") return state;
+  return progress === undefined ? `${state}: ${phase}` : `${state}: ${progressText(stepOf(phase, progress), 0)}`;
 }
 
 const LETTERS: Readonly<Record<NodeKind, string>> = { file: "-", directory: "d", symlink: "l", fifo: "p", socket: "s", character: "c", block: "b" };

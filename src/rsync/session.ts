@@ -98,6 +98,11 @@ export class Session extends Conversation<SessionEvent> {
     if (this.outbox.isFramed && !this.isFinished) this.outbox.emptyFrame(0);
   }
 
+  /** Whether no further list will come: only then is it known how many names there are. */
+  get isListComplete(): boolean {
+    return this.lists?.isComplete === true;
+  }
+
   /** Names of users and groups by id, as far as the server told them: for what was handed on. */
   nameOfUser(uid: number): ByteString | undefined {
     return this.lists?.names.users.get(uid);

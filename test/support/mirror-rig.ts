@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { SYNC_OPTIONS, syncMirror } from "../../src/actors/mirror/index.ts";
-import type { Dial, MirrorSource, SyncItem, SyncMemory, SyncOptions, SyncOutcome, SyncPhase } from "../../src/actors/mirror/index.ts";
+import type { Dial, MirrorSource, SyncItem, SyncMemory, SyncOptions, SyncOutcome, SyncPhase, SyncProgress } from "../../src/actors/mirror/index.ts";
 import { openOs, openXxh3, openZstdStreams } from "../../src/app/os/index.ts";
 import { systemClock, systemRandom } from "../../src/app/platform.ts";
 import { dialTcp } from "../../src/app/rsync-wire.ts";
@@ -35,6 +35,12 @@ export interface RigOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Other users can reach the upstream: a daemon that reads as somebody else. */
   readonly isOpen?: boolean;
+}
+
+interface Other {
+  readonly signal?: AbortSignal;
+  readonly source?: MirrorSource;
+  readonly started?: (progress: () => SyncProgress) => void;
 }
 
 export class MirrorRig {
@@ -101,11 +107,12 @@ export class MirrorRig {
     };
   }
 
-  async sync(changes: Partial<SyncOptions> = {}, other: { readonly signal?: AbortSignal; readonly source?: MirrorSource } = {}): Promise<Synced> {
+  async sync(changes: Partial<SyncOptions> = {}, other: Other = {}): Promise<Synced> {
     const items: SyncItem[] = [];
     const phases: SyncPhase[] = [];
     const messages: string[] = [];
     const watcher = {
+      started: (progress: () => SyncProgress) => other.started?.(progress),
       phase: (phase: SyncPhase) => void phases.push(phase),
       item: (item: SyncItem) => void items.push(item),
       message: (text: string) => void messages.push(text),

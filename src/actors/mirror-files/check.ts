@@ -34,6 +34,14 @@ export interface CheckOptions {
   readonly mends: boolean;
   readonly digests: () => Promise<Digests>;
   readonly signal?: AbortSignal;
+  /** Is kept up to date. */
+  readonly progress?: CareProgress;
+}
+
+/** How far a check or a recovery is. */
+export interface CareProgress {
+  nameCount: number;
+  readBytes: number;
 }
 
 export async function* checkFiles(files: MirrorFiles, objects: ObjectStore, options: CheckOptions): AsyncGenerator<CheckedItem> {
@@ -43,6 +51,7 @@ export async function* checkFiles(files: MirrorFiles, objects: ObjectStore, opti
     const facts: MirrorFact[] = [];
     for await (const { path, entry, object } of sideBySide(list, objects)) {
       if (options.signal?.aborted === true) return;
+      if (options.progress !== undefined) options.progress.nameCount += 1;
       const fault = await check.faultOf(path, entry, object);
       if (fault === undefined || (fault.what === "foreign" && files.deletions.queued([path]).length > 0)) continue;
       if (fault.what === "attributes" && files.lateAttributes.has(path)) continue; // To be written yet.
@@ -100,6 +109,7 @@ class Check {
       for await (const bytes of this.objects.read(path, { place: place! })) {
         running?.update(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
         lengthBytes += bytes.length;
+        if (this.options.progress !== undefined) this.options.progress.readBytes += bytes.length;
       }
     } catch (error) {
       if (isRainbowError(error, "OBJECT_CHANGED")) return { what: "changed", detail: error.message };

@@ -5,7 +5,7 @@
  */
 export { openMirror } from "./open.ts";
 export { checkFiles } from "./check.ts";
-export type { CheckedItem, CheckOptions, CheckReport, MirrorFault } from "./check.ts";
+export type { CareProgress, CheckedItem, CheckOptions, CheckReport, MirrorFault } from "./check.ts";
 export { forgetPaths } from "./forget.ts";
 export { writeLateAttributes } from "./late.ts";
 export { reconcileIntents } from "./reconcile.ts";

@@ -5,6 +5,7 @@
 import type { ByteString } from "../../core/index.ts";
 import type { ObjectKind, ObjectMetadata, ObjectStore, StoredObject } from "../../objects/index.ts";
 import type { FileEntry, MirrorFact, MirrorFiles } from "../../projections/index.ts";
+import type { CareProgress } from "./check.ts";
 import { sideBySide } from "./side-by-side.ts";
 import type { Pair } from "./side-by-side.ts";
 
@@ -28,7 +29,7 @@ export interface RecoverReport {
 }
 
 /** Tells of each path once its facts are durable; the summary comes last. Stopped at any moment, it goes on when it is asked for again. */
-export async function* recoverFiles(files: MirrorFiles, objects: ObjectStore, signal?: AbortSignal): AsyncGenerator<RecoveredItem> {
+export async function* recoverFiles(files: MirrorFiles, objects: ObjectStore, signal?: AbortSignal, progress?: CareProgress): AsyncGenerator<RecoveredItem> {
   const counts = { objectCount: 0, sameCount: 0, adoptedCount: 0, correctedCount: 0, withdrawnCount: 0, ignoredCount: 0 };
   const list = await files.list();
   try {
@@ -37,6 +38,7 @@ export async function* recoverFiles(files: MirrorFiles, objects: ObjectStore, si
     for await (const pairs of inGroups(sideBySide(list, objects), HEADS_AT_ONCE)) {
       if (signal?.aborted === true) return;
       const found = await Promise.all(pairs.map((pair) => judge(objects, pair)));
+      if (progress !== undefined) progress.nameCount += pairs.length;
       for (const [i, { path, object }] of pairs.entries()) {
         const { what, fact } = found[i]!;
         if (object !== undefined) counts.objectCount += 1;

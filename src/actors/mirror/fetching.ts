@@ -38,6 +38,8 @@ export interface WantedFile {
   /** What is offered as a basis where it was asked for: a stored file, or the upload that is gone on with. */
   source: Source | undefined;
   resumed: Resumable | undefined;
+  /** What of a large one is here while it comes. */
+  comeBytes: number;
 }
 
 export type FileEnd = Extract<SessionEvent, { readonly type: "fileEnd" }>;
@@ -94,6 +96,8 @@ export class Fetching {
       return undefined;
     }
     this.newBytes += entry.sizeBytes;
+    counts.wantedCount++;
+    counts.wantedBytes += entry.sizeBytes;
     if (options.dryRun) {
       counts.arrivedCount++;
       watcher.item({ path: entry.path, what: stored === undefined ? "added" : "changed", why: "" });
@@ -108,7 +112,7 @@ export class Fetching {
     }
     directory.pendingCount++;
     directory.isChanged = true;
-    return { entry, stored, directory, rank, group: led, source: undefined, resumed: undefined };
+    return { entry, stored, directory, rank, group: led, source: undefined, resumed: undefined, comeBytes: 0 };
   }
 
   /** A name whose object has the content: others of its group are copied from it. */
@@ -167,6 +171,8 @@ export class Fetching {
   arrive(wanted: WantedFile, arrival: Arrival, { event, digestName, isKnown, check }: Told): void | Promise<void> {
     const { counts, watcher } = this.parts;
     const { entry, stored, group, directory, rank } = wanted;
+    counts.comeCount++;
+    counts.comeBytes += entry.sizeBytes - wanted.comeBytes;
     counts.fetchedBytes += arrival.literalBytes;
     counts.reusedBytes += arrival.lengthBytes - arrival.literalBytes;
     const isUnchanged = (arrival.content.kind === "source" && arrival.content.source.entry === stored) || isKnown;
@@ -245,16 +251,21 @@ export class Fetching {
    * By now the file is another one than its list said. What comes is what it is now; and as its names may be names of several files by
    * now, each of the others is to come by itself.
    */
-  renew({ stored, directory, rank, group }: WantedFile, newer: Entry): { readonly renewed: WantedFile; readonly others: readonly WantedFile[] } {
-    const plain = { group: undefined, source: undefined, resumed: undefined };
+  renew({ entry, stored, directory, rank, group }: WantedFile, newer: Entry): { readonly renewed: WantedFile; readonly others: readonly WantedFile[] } {
+    const { counts } = this.parts;
+    const plain = { group: undefined, source: undefined, resumed: undefined, comeBytes: 0 };
     const others = (group?.followers.splice(0) ?? []).map((follower) => ({ ...follower, ...plain, rank: this.parts.order.rankOf(follower.entry.path) }));
     if (group !== undefined) group.state = "failed";
+    counts.wantedCount += others.length;
+    counts.wantedBytes += others.reduce((sum, other) => sum + other.entry.sizeBytes, newer.sizeBytes - entry.sizeBytes);
     return { renewed: { ...plain, entry: newer, stored, directory, rank }, others };
   }
 
   /** The server has no content of it. */
-  fail({ entry, directory, group }: WantedFile, why: "notSent" | "digest"): void {
+  fail(wanted: WantedFile, why: "notSent" | "digest"): void {
     const { counts, watcher } = this.parts;
+    const { entry, directory, group } = wanted;
+    this.unwant(wanted);
     if (group !== undefined) group.state = "failed";
     for (const each of [{ entry, directory }, ...(group?.followers.splice(0) ?? [])]) {
       counts.failedCount++;
@@ -268,9 +279,31 @@ export class Fetching {
     }
   }
 
+  /** It does not come, now at least. */
+  private unwant(wanted: WantedFile): void {
+    const { counts } = this.parts;
+    counts.wantedCount--;
+    counts.wantedBytes -= wanted.entry.sizeBytes;
+    this.beginAnew(wanted);
+  }
+
+  /** What came of it counts no more. */
+  beginAnew(wanted: WantedFile): void {
+    this.parts.counts.comeBytes -= wanted.comeBytes;
+    wanted.comeBytes = 0;
+  }
+
+  /** So much more of a large one is here. */
+  note(wanted: WantedFile, lengthBytes: number): void {
+    wanted.comeBytes += lengthBytes;
+    this.parts.counts.comeBytes += lengthBytes;
+  }
+
   /** Another round fetches it whole. */
-  spoil({ directory, group }: WantedFile): void {
+  spoil(wanted: WantedFile): void {
+    const { directory, group } = wanted;
     this.spoiledCount++;
+    this.unwant(wanted);
     if (group !== undefined) group.state = "failed";
     for (const follower of group?.followers.splice(0) ?? []) this.care.settled(follower.directory);
     this.care.settled(directory);

@@ -11,7 +11,7 @@ export type { MirrorContext, MirrorInput, MirrorSignal } from "./machine.ts";
 export { SYNC_OPTIONS } from "./options.ts";
 export type { MirrorSource, SyncOptions } from "./options.ts";
 export { lastOfProfile } from "./publication.ts";
-export type { SyncCounts, SyncItem, SyncOutcome, SyncPhase, SyncWatcher } from "./report.ts";
+export type { SyncCounts, SyncItem, SyncOutcome, SyncPhase, SyncProgress, SyncWatcher } from "./report.ts";
 export { syncMirror } from "./sync.ts";
 export type { SyncMemory, SyncParts } from "./sync.ts";
 export type { Dial, Wire, WireAddress, WireTimeouts } from "./wire.ts";

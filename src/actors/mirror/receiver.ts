@@ -95,8 +95,11 @@ export class Receiver {
   take(event: ContentEvent): void | Promise<void> {
     switch (event.type) {
       case "data":
-        return this.small === undefined ? this.current!.incoming.data(event.bytes) : this.dataOfSmall(event.bytes);
+        if (this.small !== undefined) return this.dataOfSmall(event.bytes);
+        this.fetching.note(this.current!.wanted, event.bytes.length);
+        return this.current!.incoming.data(event.bytes);
       case "copy":
+        this.fetching.note(this.current!.wanted, event.lengthBytes);
         return this.current!.incoming.copy(event.block, event.lengthBytes);
       case "fileStart":
         return this.start(event.index, event.attempt);
@@ -124,6 +127,7 @@ export class Receiver {
   private start(index: number, attempt: number): void {
     const wanted = this.expected.get(index);
     assert(wanted !== undefined, "the session gives what was asked for");
+    this.fetching.beginAnew(wanted);
     const [source, resumed] = attempt === 1 ? [wanted.source, wanted.resumed] : [undefined, undefined];
     if (source === undefined && resumed === undefined && wanted.entry.sizeBytes <= SMALL_BYTES_MAX && wanted.rank === 0)
       this.small = { wanted, bytes: this.parts.contents.take(wanted.entry.sizeBytes), fillBytes: 0 };

@@ -25,10 +25,21 @@ export class SyncCounts {
   leftOverCount = 0;
   /** What rsync would not take with -rlpt, unsafe links, and unfinished files of others. */
   skippedCount = 0;
+  /** Files whose content is wanted, as far as was compared, and what of it is here: received, or copied from a basis. */
+  wantedCount = 0;
+  wantedBytes = 0;
+  comeCount = 0;
+  comeBytes = 0;
   fetchedBytes = 0;
   reusedBytes = 0;
   receivedBytes = 0;
   sentBytes = 0;
+}
+
+/** How far a sync is at the moment of asking. */
+export interface SyncProgress extends Pick<SyncCounts, "entryCount" | "wantedCount" | "wantedBytes" | "comeCount" | "comeBytes" | "receivedBytes"> {
+  /** Everything was listed: what is wanted grows no more. */
+  readonly isListed: boolean;
 }
 
 /** What became of a sync that reached its end. */
@@ -46,6 +57,8 @@ export interface SyncOutcome {
 
 /** Told of what happens. All calls are cheap, or slow the sync down. */
 export interface SyncWatcher {
+  /** Comes first; from then on how far it is may be asked at any time. */
+  started?(progress: () => SyncProgress): void;
   phase(phase: SyncPhase): void;
   item(item: SyncItem): void;
   /** Text of the server: its message of the day, warnings and errors. */

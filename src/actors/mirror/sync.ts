@@ -21,7 +21,7 @@ import type { MirrorSource, SyncOptions } from "./options.ts";
 import { Protection } from "./protection.ts";
 import { PublicationOrder, WAITING_DIRECTORY } from "./publication.ts";
 import { SyncCounts } from "./report.ts";
-import type { SyncOutcome, SyncWatcher } from "./report.ts";
+import type { SyncOutcome, SyncProgress, SyncWatcher } from "./report.ts";
 import { Round } from "./round.ts";
 import type { Doubt } from "./round.ts";
 import { SmallContents } from "./small-contents.ts";
@@ -58,6 +58,7 @@ const ROUNDS_MAX = 2; // The second one fetches what stood in the way of somethi
 /** Throws what ended it early; SyncFailed is recorded then. */
 export async function syncMirror(parts: SyncParts, options: SyncOptions, cause: string, watcher: SyncWatcher, signal: AbortSignal): Promise<SyncOutcome> {
   const sync = new Sync(parts, options, watcher, signal);
+  watcher.started?.(() => sync.progress());
   if (options.probe !== undefined && parts.files.intents.isEmpty && (await sync.isProbeUnchanged(options.probe)))
     return { ...sync.outcome(), isUnchanged: true };
   if (options.dryRun) return sync.run();
@@ -87,6 +88,8 @@ class Sync {
   private readonly pace: Pace | undefined;
   /** The server that the last session was with. */
   private peer: string | undefined;
+  /** The session that lists. */
+  private listing: Session | undefined;
 
   constructor(parts: SyncParts, options: SyncOptions, watcher: SyncWatcher, signal: AbortSignal) {
     this.parts = parts;
@@ -165,6 +168,11 @@ class Sync {
     } finally {
       list.close();
     }
+  }
+
+  progress(): SyncProgress {
+    const { entryCount, wantedCount, wantedBytes, comeCount, comeBytes, receivedBytes } = this.counts;
+    return { entryCount, wantedCount, wantedBytes, comeCount, comeBytes, receivedBytes, isListed: this.listing?.isListComplete === true };
   }
 
   outcome(): SyncOutcome {
@@ -258,6 +266,7 @@ class Sync {
     const { wire, peer } = await this.connect(source.address.host);
     this.peer = peer;
     const session = new Session(sessionOptions, digests, openZstdStream);
+    this.listing = session;
     watcher.phase("listing");
     await carry(session, wire, takerFor(session), clock, signal);
   }

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { createActor, fromPromise } from "xstate";
 import type { Actor } from "xstate";
 import { mirrorActor, mirrorAlarms, nextStartMs, syncMirror } from "../../actors/mirror/index.ts";
-import type { Dial, SyncMemory, SyncOutcome, SyncWatcher } from "../../actors/mirror/index.ts";
+import type { Dial, SyncMemory, SyncOutcome, SyncProgress, SyncWatcher } from "../../actors/mirror/index.ts";
 import { writeLateAttributes } from "../../actors/mirror-files/index.ts";
 import type { OpenedMirror } from "../../actors/mirror-files/index.ts";
 import { RainbowError } from "../../core/index.ts";
@@ -54,6 +54,8 @@ export interface LifeStatus {
   readonly state: "waiting" | "syncing" | "backing-off";
   readonly phase: string;
   readonly nextRunUs: number | undefined;
+  /** Of a sync that runs. */
+  readonly progress: SyncProgress | undefined;
   readonly alarms: readonly string[];
 }
 
@@ -84,6 +86,7 @@ interface Life {
   waiters: Waiter[];
   /** Of a sync of somebody's own; "" where none runs. */
   ownPhase: string;
+  progress: (() => SyncProgress) | undefined;
   /** Of the last sync that reached its end. */
   lastUpdatedUs: number | undefined;
   heldBecause: string;
@@ -119,7 +122,7 @@ export class MirrorRunner {
 
   async status(mirror: OpenedMirror): Promise<LifeStatus> {
     const life = await this.lives.get(mirror.machine.machine);
-    return life === undefined ? { state: "waiting", phase: "", nextRunUs: undefined, alarms: [] } : this.statusOf(life);
+    return life === undefined ? { state: "waiting", phase: "", nextRunUs: undefined, progress: undefined, alarms: [] } : this.statusOf(life);
   }
 
   /** All that live here, by name. */
@@ -140,9 +143,10 @@ export class MirrorRunner {
     const alarms = mirrorAlarms(snapshot.context);
     const nextMs = snapshot.matches("waiting") ? nextStartMs(snapshot.context) : undefined;
     const nextRunUs = nextMs === undefined ? undefined : nextMs * US_PER_MS;
-    if (life.ownPhase !== "") return { state: "syncing", phase: life.ownPhase, nextRunUs, alarms };
-    if (snapshot.matches("syncing")) return { state: "syncing", phase: Object.values(snapshot.value)[0] as string, nextRunUs, alarms };
-    return { state: snapshot.matches("backingOff") ? "backing-off" : "waiting", phase: "", nextRunUs, alarms };
+    const common = { nextRunUs, alarms, progress: life.progress?.() };
+    if (life.ownPhase !== "") return { ...common, state: "syncing", phase: life.ownPhase };
+    if (snapshot.matches("syncing")) return { ...common, state: "syncing", phase: Object.values(snapshot.value)[0] as string };
+    return { ...common, state: snapshot.matches("backingOff") ? "backing-off" : "waiting", phase: "" };
   }
 
   /** Asks for a sync and does not wait. */
@@ -166,7 +170,7 @@ export class MirrorRunner {
       life.ownPhase = name;
       asked.watcher.phase(name);
     };
-    const watcher: SyncWatcher = { phase, item: (item) => asked.watcher.item(item), message: (text) => asked.watcher.message(text) };
+    const watcher: SyncWatcher = { ...forwarding([asked.watcher]), phase };
     return this.inTurn(life, async () => {
       try {
         return await this.carryOut(life, { ...asked, watcher }, "command", life.stop.signal);
@@ -236,6 +240,7 @@ export class MirrorRunner {
       stop: new AbortController(),
       waiters: [],
       ownPhase: "",
+      progress: undefined,
       lastUpdatedUs,
       heldBecause: finished?.heldBecause ?? "",
     };
@@ -262,15 +267,10 @@ export class MirrorRunner {
 
   private watcherOf(life: Life, waiters: readonly Waiter[]): SyncWatcher {
     return {
+      ...forwarding(waiters.map(({ watcher }) => watcher)),
       phase: (phase) => {
         life.actor.send({ type: "PHASE", phase });
         for (const { watcher } of waiters) watcher.phase(phase);
-      },
-      item: (item) => {
-        for (const { watcher } of waiters) watcher.item(item);
-      },
-      message: (text) => {
-        for (const { watcher } of waiters) watcher.message(text);
       },
     };
   }
@@ -300,8 +300,12 @@ export class MirrorRunner {
       source: mirrorSource(parsed, login, { family, localAddress }),
       memory: life.memory,
     };
-    const outcome = await noting(mirrors.brokenUploadsFile(mirror), life.memory, () =>
-      syncMirror(parts, syncOptionsOf(settings, asked.dryRun), cause, asked.watcher, signal),
+    const started = (progress: () => SyncProgress): void => {
+      life.progress = progress;
+      asked.watcher.started?.(progress);
+    };
+    const outcome = await noting(mirrors.brokenUploadsFile(mirror), life, () =>
+      syncMirror(parts, syncOptionsOf(settings, asked.dryRun), cause, { ...asked.watcher, started }, signal),
     );
     if (asked.dryRun) return outcome;
     life.lastUpdatedUs = clock.now();
@@ -313,12 +317,31 @@ export class MirrorRunner {
 }
 
 /** Whatever became of the sync, what can be gone on with is written down. */
-async function noting(path: string, memory: SyncMemory, sync: () => Promise<SyncOutcome>): Promise<SyncOutcome> {
+async function noting(path: string, life: Life, sync: () => Promise<SyncOutcome>): Promise<SyncOutcome> {
   try {
     return await sync();
   } finally {
-    writeBrokenUploads(path, memory.brokenUploads ?? []);
+    life.progress = undefined;
+    writeBrokenUploads(path, life.memory.brokenUploads ?? []);
   }
+}
+
+/** Tells all of them what is told. */
+function forwarding(watchers: readonly SyncWatcher[]): SyncWatcher {
+  return {
+    started: (progress) => {
+      for (const watcher of watchers) watcher.started?.(progress);
+    },
+    phase: (phase) => {
+      for (const watcher of watchers) watcher.phase(phase);
+    },
+    item: (item) => {
+      for (const watcher of watchers) watcher.item(item);
+    },
+    message: (text) => {
+      for (const watcher of watchers) watcher.message(text);
+    },
+  };
 }
 
 type SyncOutcomePhase = Parameters<SyncWatcher["phase"]>[0];

@@ -7,7 +7,7 @@ import type { EventItem } from "./types.ts";
 
 const PAGE_EVENTS = 1000;
 /** Fields that hold raw bytes as text. */
-const BYTE_STRINGS: ReadonlySet<string> = new Set(["name", "fromName", "toName", "path", "linkTarget"]);
+const BYTE_STRINGS: ReadonlySet<string> = new Set(["name", "fromName", "toName", "path", "linkTarget", "heldBy"]);
 
 export interface EventsRequest {
   readonly from: number;

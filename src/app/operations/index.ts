@@ -46,6 +46,8 @@ export type {
   MirrorEntry,
   MirrorFaultItem,
   MirrorLogItem,
+  MirrorProgress,
+  MirrorProgressItem,
   MirrorSettings,
   MirrorStatus,
   MirrorSummary,

@@ -59,10 +59,31 @@ export interface MirrorEntry {
   readonly settings: MirrorSettings;
 }
 
+/** How far long work on a mirror is. Totals are 0 while they are unknown. */
+export interface MirrorProgress {
+  readonly phase: string;
+  /** Files whose content is here, of those that are wanted; names, where nothing is fetched. */
+  readonly doneCount: number;
+  readonly allCount: number;
+  readonly doneBytes: number;
+  readonly allBytes: number;
+  /** Of a sync: names that were listed, what came over the wire, and whether there may be more to fetch than is known yet. */
+  readonly listedCount: number;
+  readonly receivedBytes: number;
+  readonly isGrowing: boolean;
+}
+
+export interface MirrorProgressItem extends MirrorProgress {
+  readonly type: "mirror-progress";
+  readonly name: string;
+}
+
 export interface MirrorStatus extends MirrorEntry {
   readonly state: "waiting" | "syncing" | "backing-off";
   /** Of a sync that runs: connecting, listing, comparing, fetching, publishing, deleting, committing; else "". */
   readonly phase: string;
+  /** Of a sync that runs. */
+  readonly progress: MirrorProgress | undefined;
   /** All are times of the host; undefined where there was none, or none will be. */
   readonly lastStartedUs: number | undefined;
   /** The last sync that reached its end. */
@@ -78,6 +99,9 @@ export interface MirrorStatus extends MirrorEntry {
   readonly heldBecause: string;
   readonly heldBy: ByteString;
   readonly heldSinceUs: number | undefined;
+  /** Every instant from here on is kept; those before are gone, but for snapshots. */
+  readonly windowRevision: number;
+  readonly windowTimeUs: number;
   /** Why the last sync failed; "" where it did not. */
   readonly failure: string;
   /** Why somebody should look at it. */
@@ -115,6 +139,7 @@ export type MirrorSyncItem =
   | { readonly type: "mirror-phase"; readonly name: string; readonly phase: string }
   | { readonly type: "mirror-message"; readonly name: string; readonly text: string }
   | { readonly type: "mirror-item"; readonly name: string; readonly path: ByteString; readonly what: string; readonly why: string }
+  | MirrorProgressItem
   /** Names came faster than they could be told. */
   | { readonly type: "mirror-untold"; readonly name: string; readonly count: number }
   | MirrorSynced
@@ -134,10 +159,15 @@ export interface MirrorSynced {
   readonly leftOverCount: number;
   readonly skippedCount: number;
   readonly queuedCount: number;
+  /** Files whose content was wanted, and its size. */
+  readonly wantedCount: number;
+  readonly wantedBytes: number;
   readonly fetchedBytes: number;
   readonly reusedBytes: number;
   readonly receivedBytes: number;
   readonly sentBytes: number;
+  /** From its start to its end. */
+  readonly seconds: number;
   readonly ioError: number;
   readonly heldBecause: string;
   readonly heldBy: ByteString;
@@ -184,9 +214,9 @@ export interface MirrorOperations {
   mirrorCheck(
     request: MirrorRequest & { readonly readData: boolean; readonly mends: boolean },
     signal?: AbortSignal,
-  ): AsyncIterable<MirrorFaultItem | MirrorSummary>;
+  ): AsyncIterable<MirrorProgressItem | MirrorFaultItem | MirrorSummary>;
   /** The file list is made anew from the object store. */
-  mirrorRecover(request: MirrorRequest, signal?: AbortSignal): AsyncIterable<MirrorFaultItem | MirrorSummary>;
+  mirrorRecover(request: MirrorRequest, signal?: AbortSignal): AsyncIterable<MirrorProgressItem | MirrorFaultItem | MirrorSummary>;
   /** Modes and times that changed alone are written to the objects; what each sync does for a few of them. Returns how many. */
   mirrorSettle(request: MirrorRequest): Promise<number>;
   /** The next sync fetches these paths anew. */

@@ -1,7 +1,7 @@
 /** Mirrors: defining and changing them, their syncs, and the care for their file lists. */
 import { checkFiles, forgetPaths, reconcileIntents, recoverFiles, writeLateAttributes } from "../../actors/mirror-files/index.ts";
-import type { CheckedItem, OpenedMirror, RecoveredItem } from "../../actors/mirror-files/index.ts";
-import type { SyncOutcome, SyncWatcher } from "../../actors/mirror/index.ts";
+import type { CareProgress, CheckedItem, OpenedMirror, RecoveredItem } from "../../actors/mirror-files/index.ts";
+import type { SyncOutcome, SyncProgress, SyncWatcher } from "../../actors/mirror/index.ts";
 import { isRainbowError, RainbowError } from "../../core/index.ts";
 import { parseSource, settingsOf, settingsOfWords, syncEvents, syncHistory, targetOf, Told } from "../mirroring/index.ts";
 import type { OperationsContext } from "./context.ts";
@@ -11,6 +11,8 @@ import type {
   MirrorFaultItem,
   MirrorLogItem,
   MirrorOperations,
+  MirrorProgress,
+  MirrorProgressItem,
   MirrorSettings,
   MirrorStatus,
   MirrorSummary,
@@ -20,6 +22,7 @@ import type {
 } from "./mirror-types.ts";
 import type { ByteString } from "./imports.ts";
 import { readable } from "./events.ts";
+import { tellingWhile, withProgress } from "./progress.ts";
 
 const LATE_PAGE = 1000;
 
@@ -114,9 +117,14 @@ async function change({ mirrors, runner }: OperationsContext, mirror: OpenedMirr
 async function statusOf({ host, runner }: OperationsContext, mirror: OpenedMirror): Promise<MirrorStatus> {
   const history = await syncHistory(host.eventStore, mirror.machine.stream);
   const { finished, failure, heldSinceUs, lastStartedUs, lastUpdatedUs, lastEndedUs } = history;
+  const { projection } = mirror.machine;
+  const life = await runner.status(mirror);
   return {
     ...entryOf(mirror),
-    ...(await runner.status(mirror)),
+    ...life,
+    progress: life.progress === undefined ? undefined : syncProgress(life.phase, life.progress),
+    windowRevision: projection.window(),
+    windowTimeUs: await projection.timeOf(projection.window()),
     lastStartedUs,
     lastUpdatedUs,
     lastEndedUs,
@@ -144,7 +152,7 @@ async function* sync(context: OperationsContext, request: MirrorSyncRequest, sig
 }
 
 async function syncOne(
-  { runner }: OperationsContext,
+  { runner, clock }: OperationsContext,
   mirror: OpenedMirror,
   request: Pick<MirrorSyncRequest, "dryRun" | "showsEach" | "password"> & { readonly settings: MirrorSettings },
   told: Told<MirrorSyncItem>,
@@ -152,26 +160,44 @@ async function syncOne(
   const name = mirror.definition().label;
   const { settings, dryRun, showsEach, password } = request;
   let untoldCount = 0;
+  let progress: (() => SyncProgress) | undefined;
+  let startedUs = clock.monotonicUs();
+  let phaseNow = "";
   const watcher: SyncWatcher = {
-    phase: (phase) => told.tell({ type: "mirror-phase", name, phase }),
+    started: (asked) => {
+      progress = asked;
+      startedUs = clock.monotonicUs();
+    },
+    phase: (phase) => {
+      phaseNow = phase;
+      told.tell({ type: "mirror-phase", name, phase });
+    },
     message: (text) => told.tell({ type: "mirror-message", name, text }),
     item: ({ path, what, why }) => {
       if (showsEach || what === "failed") untoldCount += told.tell({ type: "mirror-item", name, path, what, why }) ? 0 : 1;
     },
   };
   try {
-    const outcome = await runner.sync(mirror, { settings, dryRun, password, watcher });
+    const outcome = await tellingWhile(clock, runner.sync(mirror, { settings, dryRun, password, watcher }), () => {
+      if (progress !== undefined) told.tell({ type: "mirror-progress", name, ...syncProgress(phaseNow, progress()) });
+    });
+    const seconds = (clock.monotonicUs() - startedUs) / 1e6;
     if (untoldCount > 0) told.tell({ type: "mirror-untold", name, count: untoldCount });
-    return syncedItem(name, outcome);
+    return syncedItem(name, outcome, seconds);
   } catch (error) {
     if (!isRainbowError(error)) throw error;
     return { type: "mirror-failed", name, code: error.code, message: error.message };
   }
 }
 
-function syncedItem(name: string, { counts, isUnchanged, ioError, heldBecause, heldBy, queuedCount }: SyncOutcome): MirrorSyncItem {
-  const { sameCount: _, ...told } = counts;
-  return { type: "mirror-synced", name, ...told, isUnchanged, ioError, heldBecause, heldBy, queuedCount };
+function syncProgress(phase: string, { entryCount, wantedCount, wantedBytes, comeCount, comeBytes, receivedBytes, isListed }: SyncProgress): MirrorProgress {
+  const common = { phase, listedCount: entryCount, receivedBytes, isGrowing: !isListed };
+  return { ...common, doneCount: comeCount, allCount: wantedCount, doneBytes: comeBytes, allBytes: wantedBytes };
+}
+
+function syncedItem(name: string, { counts, isUnchanged, ioError, heldBecause, heldBy, queuedCount }: SyncOutcome, seconds: number): MirrorSyncItem {
+  const { sameCount: _same, comeCount: _count, comeBytes: _bytes, ...told } = counts;
+  return { type: "mirror-synced", name, ...told, seconds, isUnchanged, ioError, heldBecause, heldBy, queuedCount };
 }
 
 async function* log({ mirrors, host }: OperationsContext, name: string, maxCount: number, signal: AbortSignal | undefined): AsyncGenerator<MirrorLogItem> {
@@ -185,34 +211,58 @@ async function* log({ mirrors, host }: OperationsContext, name: string, maxCount
 }
 
 async function* check(
-  { mirrors, runner, digests }: OperationsContext,
+  context: OperationsContext,
   { name, readData, mends }: { readonly name: string; readonly readData: boolean; readonly mends: boolean },
   signal: AbortSignal | undefined,
-): AsyncGenerator<MirrorFaultItem | MirrorSummary> {
+): AsyncGenerator<MirrorProgressItem | MirrorFaultItem | MirrorSummary> {
+  const { mirrors, runner, digests, clock } = context;
   const mirror = await mirrors.named(name);
+  const progress = { nameCount: 0, readBytes: 0 };
   const work = async function* (): AsyncGenerator<CheckedItem> {
-    const options = { readsData: readData, mends, digests, ...(signal === undefined ? {} : { signal }) };
+    const options = { readsData: readData, mends, digests, progress, ...(signal === undefined ? {} : { signal }) };
     const [files, objects] = [await mirror.files(), await mirrors.objectsOf(mirror)];
     await reconcileIntents(files, objects, signal);
     yield* checkFiles(files, objects, options);
   };
-  for await (const item of alone(runner, mirror, work)) yield item.type === "summary" ? summaryOf(item) : { ...item, type: "mirror-fault" };
+  const stepOf = await careSteps(context, mirror, { phase: "checking", progress, readsAll: readData });
+  for await (const item of withProgress(clock, alone(runner, mirror, work), stepOf))
+    yield item.type === "summary" ? summaryOf(item) : item.type === "fault" ? { ...item, type: "mirror-fault" } : item;
 }
 
 async function* recover(
-  { mirrors, runner }: OperationsContext,
+  context: OperationsContext,
   name: string,
   signal: AbortSignal | undefined,
-): AsyncGenerator<MirrorFaultItem | MirrorSummary> {
+): AsyncGenerator<MirrorProgressItem | MirrorFaultItem | MirrorSummary> {
+  const { mirrors, runner, clock } = context;
   const mirror = await mirrors.named(name);
+  const progress = { nameCount: 0, readBytes: 0 };
   const work = async function* (): AsyncGenerator<RecoveredItem> {
     const [files, objects] = [await mirror.files(), await mirrors.objectsOf(mirror)];
     await reconcileIntents(files, objects, signal);
-    yield* recoverFiles(files, objects, signal);
+    yield* recoverFiles(files, objects, signal, progress);
   };
-  for await (const item of alone(runner, mirror, work)) {
-    yield item.type === "summary" ? summaryOf(item) : { type: "mirror-fault", path: item.path, what: item.what, detail: "" };
+  const stepOf = await careSteps(context, mirror, { phase: "recovering", progress, readsAll: false });
+  for await (const item of withProgress(clock, alone(runner, mirror, work), stepOf)) {
+    if (item.type === "recovered") yield { type: "mirror-fault", path: item.path, what: item.what, detail: "" };
+    else yield item.type === "summary" ? summaryOf(item) : item;
   }
+}
+
+/** How far such work is, of what the last sync that reached its end found; a list that is longer has no known end. */
+async function careSteps(
+  { host }: OperationsContext,
+  mirror: OpenedMirror,
+  { phase, progress, readsAll }: { readonly phase: string; readonly progress: CareProgress; readonly readsAll: boolean },
+): Promise<() => MirrorProgressItem> {
+  const { finished } = await syncHistory(host.eventStore, mirror.machine.stream);
+  const [nameCount, bytes] = [finished?.entryCount ?? 0, readsAll ? (finished?.totalBytes ?? 0) : 0];
+  const name = mirror.definition().label;
+  return () => {
+    const { nameCount: doneCount, readBytes: doneBytes } = progress;
+    const totals = { allCount: doneCount > nameCount ? 0 : nameCount, allBytes: doneBytes > bytes ? 0 : bytes };
+    return { type: "mirror-progress", name, phase, doneCount, doneBytes, ...totals, listedCount: 0, receivedBytes: 0, isGrowing: false };
+  };
 }
 
 function summaryOf(report: { readonly type: "summary" } & object): MirrorSummary {

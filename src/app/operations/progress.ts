@@ -30,3 +30,46 @@ export async function* whileWorking<T>(clock: Clock, work: Promise<T>, queue: Pr
   while (!(await Promise.race([ended, clock.sleep(PROGRESS_MS).then(() => false)]))) yield* queue.take();
   return await work;
 }
+
+/** The items of `work`, and between them, or while none comes, every so often how far it is. `stepOf`: undefined where nothing can be said. */
+export async function* withProgress<Item, Step>(clock: Clock, work: AsyncGenerator<Item>, stepOf: () => Step | undefined): AsyncGenerator<Item | Step> {
+  const ending = new AbortController();
+  try {
+    let next = work.next();
+    let tick = clock.sleep(PROGRESS_MS, ending.signal);
+    for (;;) {
+      const isTick = await Promise.race([next.then(() => false), tick.then(() => true)]);
+      if (isTick) {
+        const step = stepOf();
+        if (step !== undefined) yield step;
+        tick = clock.sleep(PROGRESS_MS, ending.signal);
+        continue;
+      }
+      const { done, value } = await next;
+      if (done === true) return;
+      yield value;
+      next = work.next();
+    }
+  } finally {
+    ending.abort();
+    await work.return(undefined);
+  }
+}
+
+/** Calls `tell` every so often until `work` is settled. */
+export async function tellingWhile<T>(clock: Clock, work: Promise<T>, tell: () => void): Promise<T> {
+  const ending = new AbortController();
+  const telling = async (): Promise<void> => {
+    for (;;) {
+      await clock.sleep(PROGRESS_MS, ending.signal);
+      if (ending.signal.aborted) return;
+      tell();
+    }
+  };
+  try {
+    void telling();
+    return await work;
+  } finally {
+    ending.abort();
+  }
+}

@@ -5,11 +5,13 @@ import type { CommandFile } from "../command.ts";
 import { word, wordList } from "../command.ts";
 import { countOption } from "../counts.ts";
 import { argumentBytes, nameForPeople, plural } from "../format/index.ts";
-import { formatMoment } from "../instants/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { declareMirrorOptions, familyOf, filterLines, mirrorWords, wholeNumber } from "../mirror-options.ts";
 import type { MirrorOptionWords } from "../mirror-options.ts";
+import { MirrorProgressLine } from "../mirror-progress.ts";
 import { listedLine, reportSync, statusLines } from "../mirror-report.ts";
+import { settingsText } from "../mirror-settings.ts";
+import { checkText, recoveryText, SyncLines } from "../mirror-words.ts";
 import { absolutePath } from "../paths.ts";
 
 const HELP = `
@@ -104,10 +106,7 @@ async function list(invocation: Invocation, names: readonly string[]): Promise<n
 
 async function reportEntry({ report }: Invocation, entry: MirrorEntry): Promise<void> {
   await report.json({ type: "mirror", ...entry });
-  const settings = Object.entries(entry.settings)
-    .filter(([setting]) => setting !== "targetIdentity")
-    .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-  await report.data([entry.name, entry.source, entry.target, ...settings].join("  "));
+  await report.data([entry.name, entry.source, entry.target, settingsText(entry.settings)].join("  ").trimEnd());
 }
 
 async function sync(invocation: Invocation, names: readonly string[], options: MirrorOptionWords): Promise<number> {
@@ -145,12 +144,17 @@ async function log(invocation: Invocation, names: readonly string[], options: Mi
   const { report, context } = invocation;
   const maxCount = countOption("--number", options.number, LOG_COUNT);
   const operations = await invocation.operations();
-  for await (const item of operations.mirrorLog({ name: name!, maxCount }, context.signal)) {
+  const lines = new SyncLines(context.zone);
+  let left = report.isJson ? Infinity : maxCount; // Of a sync there are two items, and one line.
+  const put = async (texts: readonly string[]): Promise<void> => {
+    for (const text of texts) if (left-- > 0) await report.data(text);
+  };
+  for await (const item of operations.mirrorLog({ name: name!, maxCount: report.isJson ? maxCount : 2 * maxCount }, context.signal)) {
     await report.json(item);
-    const data = Object.entries(item.data).filter(([, value]) => value !== 0 && value !== "");
-    const facts = data.map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-    await report.data(`${formatMoment(item.timeUs, context.zone)} (r${item.revision})  ${item.event.padEnd(13)} ${facts.join(" ")}`.trimEnd());
+    await put(lines.add(item));
+    if (left <= 0) break;
   }
+  await put(lines.rest());
   return EXIT.ok;
 }
 
@@ -191,17 +195,26 @@ async function check(invocation: Invocation, names: readonly string[], options: 
   const { report, context } = invocation;
   const operations = await invocation.operations();
   const request = { name: name!, readData: options.readData === true, mends: options.mend === true };
+  const progress = new MirrorProgressLine(invocation);
+  const faults = new Map<string, number>();
   let exitCode: number = EXIT.ok;
   for await (const item of operations.mirrorCheck(request, context.signal)) {
-    await report.json(item);
-    if (item.type === "summary") {
-      await report.line(`${name}: ${countsText(item.counts)}`);
+    if (item.type === "mirror-progress") {
+      await progress.show(item);
       continue;
     }
+    await report.json(item);
+    if (item.type === "summary") {
+      await report.line(`${name}: ${checkText(item.counts, faults, request.readData)}`);
+      continue;
+    }
+    faults.set(item.what, (faults.get(item.what) ?? 0) + 1);
     exitCode = Math.max(exitCode, ["attributes", "foreign"].includes(item.what) ? EXIT.differs : EXIT.damaged);
     await report.data(`${item.what.padEnd(10)}  ${nameForPeople(item.path)}${item.detail === "" ? "" : `  (${item.detail})`}`);
   }
-  if (options.source === false || context.signal.aborted) return exitCode;
+  await report.progress.clear();
+  if (context.signal.aborted) return context.interruptedExitCode();
+  if (options.source === false) return exitCode;
   return Math.max(exitCode, await compareWithSource(invocation, operations, name!));
 }
 
@@ -217,26 +230,26 @@ async function compareWithSource(invocation: Invocation, operations: Operations,
     }
   };
   const exitCode = await reportSync(invocation, counted(), { isDry: true, isPrefixed: false });
+  if (exitCode !== EXIT.ok) return exitCode; // It could not be asked, and has said why.
   await invocation.report.line(`${name}: ${differenceCount === 0 ? "as upstream has it" : `${plural(differenceCount, "name")} differ from upstream`}`);
-  return Math.max(exitCode, differenceCount === 0 ? EXIT.ok : EXIT.differs);
+  return differenceCount === 0 ? EXIT.ok : EXIT.differs;
 }
 
 async function recover(invocation: Invocation, names: readonly string[]): Promise<number> {
   const [name] = exactly(names, 1, "mirror recover NAME");
   const { report, context } = invocation;
+  const progress = new MirrorProgressLine(invocation);
   for await (const item of (await invocation.operations()).mirrorRecover({ name: name! }, context.signal)) {
+    if (item.type === "mirror-progress") {
+      await progress.show(item);
+      continue;
+    }
     await report.json(item);
-    if (item.type === "summary") await report.line(`${name}: ${countsText(item.counts)}`);
+    if (item.type === "summary") await report.line(`${name}: ${recoveryText(item.counts)}`);
     else await report.line(`${item.what.padEnd(10)}  ${nameForPeople(item.path)}`);
   }
-  return EXIT.ok;
-}
-
-/** `entryCount` reads as "entries 12". */
-function countsText(counts: Readonly<Record<string, number>>): string {
-  return Object.entries(counts)
-    .map(([name, count]) => `${name.replace(/Count$/, "")} ${count}`)
-    .join(", ");
+  await report.progress.clear();
+  return context.signal.aborted ? context.interruptedExitCode() : EXIT.ok;
 }
 
 async function settle(invocation: Invocation, names: readonly string[]): Promise<number> {

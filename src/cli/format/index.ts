@@ -2,5 +2,6 @@
 export { entryLine, markOf, kindName, modeText, originsText } from "./entries.ts";
 export { jsonLine } from "./json.ts";
 export { argumentBytes, argumentOf, nameForPeople, shellWord } from "./names.ts";
-export { Progress } from "./progress.ts";
+export { Progress, progressText } from "./progress.ts";
+export type { Step } from "./progress.ts";
 export { formatBytes, formatCount, formatSpan, plural } from "./sizes.ts";

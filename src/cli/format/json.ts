@@ -7,7 +7,7 @@ import type { ByteString } from "../../core/index.ts";
 import { isoOfNanos, isoOfUs } from "../instants/index.ts";
 import { nameForPeople } from "./names.ts";
 
-const BYTE_KEYS: ReadonlySet<string> = new Set(["path", "fromPath", "linkTarget", "paths", "target"]);
+const BYTE_KEYS: ReadonlySet<string> = new Set(["path", "fromPath", "linkTarget", "paths", "target", "heldBy"]);
 
 export function jsonLine(value: unknown): string {
   return `${JSON.stringify(converted(value))}\n`;

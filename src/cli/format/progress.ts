@@ -12,6 +12,8 @@ export interface Step {
   readonly allBytes: number;
   readonly doneCount: number;
   readonly allCount: number;
+  /** What is to be done is not all known yet: totals are those so far. */
+  readonly isGrowing?: boolean;
 }
 
 export interface Line {
@@ -65,12 +67,13 @@ export function progressText(step: Step, bytesPerSecond: number, countPerSecond 
   const parts: string[] = [];
   if (step.doneCount > 0 || step.allCount > 0)
     parts.push(step.allCount > 0 ? `${formatCount(step.doneCount)} of ${formatCount(step.allCount)}` : formatCount(step.doneCount));
-  if (step.allBytes > 0)
-    parts.push(`${formatBytes(step.doneBytes)} of ${formatBytes(step.allBytes)} (${Math.floor((100 * step.doneBytes) / step.allBytes)} %)`);
+  const isGrowing = step.isGrowing === true;
+  const share = isGrowing ? "so far" : `(${Math.floor((100 * step.doneBytes) / step.allBytes)} %)`;
+  if (step.allBytes > 0) parts.push(`${formatBytes(step.doneBytes)} of ${formatBytes(step.allBytes)} ${share}`);
   else if (step.doneBytes > 0) parts.push(formatBytes(step.doneBytes));
   if (bytesPerSecond > 0) {
     parts.push(`${formatBytes(Math.round(bytesPerSecond))}/s`);
-    if (step.allBytes > step.doneBytes) parts.push(`${formatSpan(((step.allBytes - step.doneBytes) / bytesPerSecond) * 1e6)} left`);
+    if (step.allBytes > step.doneBytes) parts.push(`${isGrowing ? "about " : ""}${formatSpan(((step.allBytes - step.doneBytes) / bytesPerSecond) * 1e6)} left`);
   }
   if (bytesPerSecond === 0 && step.doneBytes === 0 && countPerSecond > 0) {
     parts.push(`${formatCount(Math.round(countPerSecond))}/s`);

@@ -6,10 +6,18 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { MirrorSyncRequest, MirrorWords } from "../../../src/app/index.ts";
 import { settingsOfWords, parseSource, parseTarget, targetOf } from "../../../src/app/mirroring/index.ts";
+import { settingsText } from "../../../src/cli/mirror-settings.ts";
 import { isRainbowError } from "../../../src/core/index.ts";
 import { REPOSITORY } from "../../runner/workspace.ts";
 import { hasCommand, skipped } from "../../support/skip.ts";
 import { rainbow } from "./fake-context.ts";
+
+/** As a shell takes them apart. */
+const shellWords = (text: string): string[] =>
+  spawnSync("bash", ["-c", `printf '%s\\0' ${text}`])
+    .stdout.toString()
+    .split("\0")
+    .slice(0, -1);
 
 const test = suite("cli: mirror options");
 const table = readFileSync(join(REPOSITORY, "src/rsync/OPTIONS.md"), "utf8");
@@ -56,7 +64,12 @@ test("each option becomes a setting, and what is not given is not there", async 
     [["--every", "never"], { everyMs: 0 }],
     [["--endpoint-url", "http://127.0.0.1:1", "--aws-profile", "p", "--versioning"], { endpoint: "http://127.0.0.1:1", awsProfile: "p", versioning: true }],
   ];
-  for (const [options, words] of cases) assert.equal(await wordsOf(...options), words, options.join(" "));
+  for (const [options, words] of cases) {
+    assert.equal(await wordsOf(...options), words, options.join(" "));
+    // What is shown of a mirror gives the same again.
+    const settings = settingsOfWords(words);
+    assert.equal(settingsOfWords(await wordsOf(...shellWords(settingsText(settings)))), settings, settingsText(settings));
+  }
 });
 
 test("filters keep their order across all options, and become rsync's rules", async () => {
