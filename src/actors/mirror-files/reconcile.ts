@@ -20,15 +20,23 @@ export async function reconcileIntents(files: MirrorFiles, objects: ObjectStore,
   const { intents } = files;
   if (intents.isEmpty) return;
   const slots = slotsByPath(intents.keys());
-  const paths = [...slots.keys()].sort(); // What a directory became is decided before what lies in it.
+  const paths = [...slots.keys()].sort(); // What has become of a directory is decided before what lies in it.
+  const noDirectories = new Set<ByteString>();
   const list = await files.list();
   try {
     const facts: MirrorFact[] = [];
     for (let at = 0; at < paths.length; at += HEADS_AT_ONCE) {
       signal?.throwIfAborted();
       const group = paths.slice(at, at + HEADS_AT_ONCE);
-      const found = await Promise.all(group.map((path) => factOf(files, objects, { path, entry: list.entry(path), slots: slots.get(path)! })));
-      facts.push(...found.flatMap((fact) => fact ?? []));
+      const found = await Promise.all(group.map((path) => lookAt(files, objects, { path, entry: list.entry(path), slots: slots.get(path)! })));
+      const unlisted: StoredObject[] = [];
+      for (const { path, fact, object, beside } of found) {
+        unlisted.push(...beside);
+        if (object !== undefined && object.kind !== "directory") noDirectories.add(path);
+        if (object !== undefined && liesBelow(path, noDirectories)) unlisted.push(object);
+        else if (fact !== undefined) facts.push(fact);
+      }
+      await remove(objects, unlisted);
       if (facts.length >= BATCH_FACTS) await files.record(facts.splice(0));
     }
     await files.record(facts);
@@ -36,6 +44,19 @@ export async function reconcileIntents(files: MirrorFiles, objects: ObjectStore,
     list.close();
   }
   await intents.clear();
+}
+
+function liesBelow(path: ByteString, above: ReadonlySet<ByteString>): boolean {
+  for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) if (above.has(path.slice(0, end) as ByteString)) return true;
+  return false;
+}
+
+/** Of a name that was to give way to a directory, or was one, and that came back with a crash: the list can have only one of both. */
+async function remove(objects: ObjectStore, unlisted: readonly StoredObject[]): Promise<void> {
+  if (unlisted.length === 0) return;
+  const [failed] = await objects.delete(unlisted.flatMap(({ key, kind }) => (kind === "other" ? [] : [{ key, kind }])));
+  if (failed !== undefined) throw failed.error;
+  await objects.settle();
 }
 
 type Slot = "file" | "directory";
@@ -59,16 +80,31 @@ interface Noted {
   readonly slots: ReadonlySet<Slot>;
 }
 
-/** One for each path: what is there now takes the place of an entry of another kind. */
-async function factOf(files: MirrorFiles, objects: ObjectStore, { path, entry, slots }: Noted): Promise<MirrorFact | undefined> {
-  if (path === TOP_KEY && !objects.features.isTree) return undefined; // No store of keys has it.
+interface Found {
+  readonly path: ByteString;
+  readonly fact: MirrorFact | undefined;
+  /** What the list has under the path from here on, if the store has it. */
+  readonly object: StoredObject | undefined;
+  /** What is there as well, of another kind. */
+  readonly beside: readonly StoredObject[];
+}
+
+async function lookAt(files: MirrorFiles, objects: ObjectStore, noted: Noted): Promise<Found> {
+  const { path, entry, slots } = noted;
+  const nothing: Found = { path, fact: undefined, object: undefined, beside: [] };
+  if (path === TOP_KEY && !objects.features.isTree) return nothing; // No store of keys has it.
   const own = entry === undefined ? undefined : slotOf(entry.kind);
   const wanted = objects.features.isTree ? [...slots].slice(0, 1) : [...new Set(own === undefined ? slots : [own, ...slots])];
-  const found: StoredObject[] = [];
-  for (const slot of wanted) found.push(...(await headOf(objects, path, slot)));
-  const object = found.find(({ kind }) => slotOf(kind) === own) ?? found[0];
-  if (path === TOP_KEY && object?.kind !== "directory") return undefined; // A symlink to the target.
-  const isOther = object !== undefined && slotOf(object.kind) !== own;
+  const all: StoredObject[] = [];
+  for (const slot of wanted) all.push(...(await headOf(objects, path, slot)));
+  const object = all.find(({ kind }) => slotOf(kind) === own) ?? all[0];
+  if (path === TOP_KEY && object?.kind !== "directory") return nothing; // A symlink to the target.
+  return { path, fact: await factOf(files, objects, noted, object), object, beside: all.filter((each) => each !== object) };
+}
+
+/** What is there now takes the place of an entry of another kind. */
+async function factOf(files: MirrorFiles, objects: ObjectStore, { path, entry }: Noted, object: StoredObject | undefined): Promise<MirrorFact | undefined> {
+  const isOther = entry !== undefined && object !== undefined && slotOf(object.kind) !== slotOf(entry.kind);
   const { what, fact } = await judge(objects, { path, entry: isOther ? undefined : entry, object });
   if (fact !== undefined) return objects.features.isTree ? unproven(fact) : fact;
   if (what !== "same" || entry === undefined || object === undefined || object.kind === "other") return undefined;

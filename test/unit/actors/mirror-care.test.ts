@@ -239,6 +239,16 @@ test("what a killed sync had noted in a bucket is listed as it is there, whateve
   assert.equal(await reconciled(files, objects, keys), expected);
 });
 
+test("where a file came back beside the directory that was to take its place, the list keeps the file and nothing is left beside it", async () => {
+  const [files, objects] = [new MemoryMirrorFiles(), new MemoryObjects()];
+  await stored(files, objects, ["both", "other"]);
+  const before = await everything(files);
+  await stored(new MemoryMirrorFiles(), objects, ["both/", "both/in", "both/in/side"]);
+  await reconciled(files, objects, ["both", "both/", "both/in", "both/in/side", "other"]);
+  assert.equal(await everything(files), before);
+  assert.equal([...objects.objects.keys()].sort(), ["both", "other"]);
+});
+
 test("a store that does not answer leaves all notes as they are", async () => {
   const { files, objects } = await world(new MemoryMirrorFiles());
   const failing = Object.create(objects, {
