@@ -104,7 +104,8 @@ export function statusLines(status: MirrorStatus, { context }: Invocation): stri
   const moment = (us: number | undefined): string =>
     us === undefined ? "never" : `${formatMoment(us, context.zone)}, ${formatSpan(Math.max(0, context.clock.now() - us))} ago`;
   const every = status.settings.everyMs ?? 0;
-  const next = status.nextRunUs === undefined ? (every > 0 ? "when a host runs" : "when it is asked for") : formatMoment(status.nextRunUs, context.zone);
+  const unknown = status.state === "backing-off" ? "soon: it tries again by itself" : every > 0 ? "when a host runs" : "when it is asked for";
+  const next = status.nextRunUs === undefined ? unknown : formatMoment(status.nextRunUs, context.zone);
   const lines = [
     status.name,
     field("upstream", status.source),

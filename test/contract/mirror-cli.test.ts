@@ -290,6 +290,23 @@ housed("a mirror of several connections has what one of a single connection has"
   await house.ok(["mirror", "check", "debian", "--read-data"]);
 });
 
+housed("a host that ends in the middle of a sync says so in the log; until then its status says how far the sync is", async (house) => {
+  house.write({ large: "x".repeat(4_000_000) });
+  await house.ok(["mirror", "add", house.url, house.target, "--every", "1h", "--bwlimit", "100"]);
+  const up = start(["up"], { cwd: house.home.base, env: house.home.env });
+  const ended = end(up);
+  process.once("exit", () => up.kill("SIGKILL"));
+  let text = "";
+  while (!/syncing: fetching: 0 of 1 · .* of 3\.8 MiB \(\d+ %\)/.test(text)) {
+    await delay(100);
+    text = (await house.run("mirror", "status")).stdout.toString();
+  }
+  assert.match(text, /next run: +2/);
+  up.kill("SIGINT");
+  assert.is((await ended).exitCode, 0);
+  assert.match(await house.ok(["mirror", "log", "tree"]), /failed after .*: the sync of 'tree' was stopped: .* \[NOT_RUNNING\] \(by schedule\)/);
+});
+
 housed("words that are off end with 2, and name what is wrong", async (house) => {
   await house.ok(["mirror", "add", house.url, house.target]);
   const calls: [readonly string[], RegExp][] = [

@@ -141,7 +141,7 @@ export class MirrorRunner {
   private statusOf(life: Life): LifeStatus {
     const snapshot = life.actor.getSnapshot();
     const alarms = mirrorAlarms(snapshot.context);
-    const nextMs = snapshot.matches("waiting") ? nextStartMs(snapshot.context) : undefined;
+    const nextMs = snapshot.matches("backingOff") ? undefined : nextStartMs(snapshot.context);
     const nextRunUs = nextMs === undefined ? undefined : nextMs * US_PER_MS;
     const common = { nextRunUs, alarms, progress: life.progress?.() };
     if (life.ownPhase !== "") return { ...common, state: "syncing", phase: life.ownPhase };
@@ -251,11 +251,12 @@ export class MirrorRunner {
   /** What the actor runs. */
   private async syncPlain(life: Life, cause: string, signal: AbortSignal): Promise<SyncOutcome> {
     let waiters: Waiter[] = [];
+    const stop = AbortSignal.any([life.stop.signal, signal]); // The life's own says why.
     try {
       const outcome = await this.inTurn(life, () => {
         waiters = life.waiters; // Whoever asks from here on is served by the next one.
         life.waiters = [];
-        return this.carryOut(life, { settings: {}, dryRun: false, password: undefined, watcher: this.watcherOf(life, waiters) }, cause, signal);
+        return this.carryOut(life, { settings: {}, dryRun: false, password: undefined, watcher: this.watcherOf(life, waiters) }, cause, stop);
       });
       for (const waiter of waiters) waiter.resolve(outcome);
       return outcome;
