@@ -191,7 +191,8 @@ async function syncOne(
 }
 
 function syncProgress(phase: string, { entryCount, wantedCount, wantedBytes, comeCount, comeBytes, receivedBytes, isListed }: SyncProgress): MirrorProgress {
-  const common = { phase, listedCount: entryCount, receivedBytes, isGrowing: !isListed };
+  const isHere = isListed && wantedCount > 0 && comeCount === wantedCount; // What came is on its way into the target.
+  const common = { phase: phase === "fetching" && isHere ? "storing" : phase, listedCount: entryCount, receivedBytes, isGrowing: !isListed };
   return { ...common, doneCount: comeCount, allCount: wantedCount, doneBytes: comeBytes, allBytes: wantedBytes };
 }
 

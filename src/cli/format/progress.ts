@@ -5,6 +5,8 @@ import { formatBytes, formatCount, formatSpan } from "./sizes.ts";
 const REPORT_US = 100_000;
 const RATE_SPAN_US = 10_000_000; // The rate is that of the last ten seconds: it follows what the disk does now.
 
+const BYTES_DECIDE = 0.95; // Up to here they say how long it takes; what is left then may be many small files, whose number does.
+
 export interface Step {
   readonly phase: string;
   readonly doneBytes: number;
@@ -71,13 +73,16 @@ export function progressText(step: Step, bytesPerSecond: number, countPerSecond 
   const share = isGrowing ? "so far" : `(${Math.floor((100 * step.doneBytes) / step.allBytes)} %)`;
   if (step.allBytes > 0) parts.push(`${formatBytes(step.doneBytes)} of ${formatBytes(step.allBytes)} ${share}`);
   else if (step.doneBytes > 0) parts.push(formatBytes(step.doneBytes));
-  if (bytesPerSecond > 0) {
-    parts.push(`${formatBytes(Math.round(bytesPerSecond))}/s`);
-    if (step.allBytes > step.doneBytes) parts.push(`${isGrowing ? "about " : ""}${formatSpan(((step.allBytes - step.doneBytes) / bytesPerSecond) * 1e6)} left`);
-  }
-  if (bytesPerSecond === 0 && step.doneBytes === 0 && countPerSecond > 0) {
-    parts.push(`${formatCount(Math.round(countPerSecond))}/s`);
-    if (step.allCount > step.doneCount) parts.push(`${formatSpan(((step.allCount - step.doneCount) / countPerSecond) * 1e6)} left`);
-  }
+  if (bytesPerSecond > 0) parts.push(`${formatBytes(Math.round(bytesPerSecond))}/s`);
+  else if (step.doneBytes === 0 && countPerSecond > 0) parts.push(`${formatCount(Math.round(countPerSecond))}/s`);
+  const byBytes = secondsFor(step.allBytes - step.doneBytes, bytesPerSecond);
+  const byCount = secondsFor(step.allCount - step.doneCount, countPerSecond);
+  const leftSeconds = step.doneBytes < step.allBytes * BYTES_DECIDE ? byBytes : Math.max(byBytes, byCount);
+  if (leftSeconds > 0) parts.push(`${isGrowing ? "about " : ""}${formatSpan(leftSeconds * 1e6)} left`);
   return `${step.phase}: ${parts.join(" · ") || "…"}`;
+}
+
+/** 0 where it is not known. */
+function secondsFor(left: number, perSecond: number): number {
+  return left > 0 && perSecond > 0 ? left / perSecond : 0;
 }

@@ -100,6 +100,9 @@ test("progress says how far, how fast and how long, on a terminal and not more t
     "restore: 10 of 30 · 1.0 MiB of 3.0 MiB (33 %) · 1.0 MiB/s · 2.0 s left",
   );
   assert.is(progressText({ phase: "replay", doneBytes: 0, allBytes: 0, doneCount: 10, allCount: 30 }, 0, 5), "replay: 10 of 30 · 5/s · 4.0 s left");
+  const small = { phase: "check", doneBytes: 990, allBytes: 1000, doneCount: 10, allCount: 30 };
+  assert.is(progressText(small, 10, 1), "check: 10 of 30 · 990 B of 1000 B (99 %) · 10 B/s · 20 s left", "many small files are left");
+  assert.is(progressText({ ...small, doneBytes: 900 }, 10, 0.1), "check: 10 of 30 · 900 B of 1000 B (90 %) · 10 B/s · 10 s left", "a large one is");
   let nowUs = 0;
   const written: string[] = [];
   const line = { isTerminal: true, columnCount: 80, write: async (text: string) => void written.push(text) };
