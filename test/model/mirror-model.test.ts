@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { lastOfProfile } from "../../src/actors/mirror/index.ts";
-import type { SyncOptions } from "../../src/actors/mirror/index.ts";
+import type { LaneLimits, SyncOptions } from "../../src/actors/mirror/index.ts";
 import { campaignSeed, scale } from "../support/campaign.ts";
 import { MirrorRig, rigOs } from "../support/mirror-rig.ts";
 import { bytePath } from "../support/compare-trees.ts";
@@ -131,12 +131,27 @@ class Upstream {
   }
 }
 
+/** Lanes from files of a kilobyte on, in batches of a few, and a queue that is full soon. */
+function randomLaneLimits(random: SeededRandom): LaneLimits {
+  return {
+    fileBytesMin: random.pick([1, 1000, 100_000]),
+    mainBytes: random.pick([0, 1000, 200_000]),
+    queuedCountEnough: random.pick([1, 3, 1000]),
+    queuedCountMax: random.pick([2, 5, 1000]),
+    batchBytesMin: random.pick([1, 30_000]),
+    batchBytesMax: 1_000_000,
+    batchCountMax: random.pick([1, 3, 50]),
+  };
+}
+
 function randomOptions(random: SeededRandom): Partial<SyncOptions> {
   return {
     protocolMax: random.pick([29, 30, 31, 32, 32, 32]),
     last: random.chance(0.5) ? lastOfProfile("debian") : [],
     checksum: random.chance(0.1),
     maxDelete: 10_000,
+    connections: random.pick([1, 2, 3, 4]),
+    laneLimits: randomLaneLimits(random),
   };
 }
 

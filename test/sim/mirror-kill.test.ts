@@ -1,5 +1,5 @@
 /**
- * A process that syncs is killed at any moment, again and again, while upstream changes, takes its changes back and turns files into
+ * A process that syncs, over one connection or several, is killed at any moment, again and again, while upstream changes, takes its changes back and turns files into
  * directories. The next sync that reaches its end leaves in the target what upstream has, and a list that a check finds nothing wrong with.
  */
 // Time limit: 900 s
@@ -167,6 +167,7 @@ async function killAndCompare(rig: MirrorRig, { place, environment, store, isAsU
   const upstream = new Upstream(random, rig.upstream);
   const directory = join(temporaryDirectory("killed"), "mirror");
   const words = [String(rig.daemon.port), "tree", place, directory];
+  const lanes = (): readonly string[] => (random.chance(0.5) ? [] : ["4", String(random.pick([1, 3000, 5000]))]);
   // A first start makes the stores; that it can be killed there is the stores' own matter.
   let { workedMs } = await run(words, environment);
   let killedCount = 0;
@@ -175,10 +176,10 @@ async function killAndCompare(rig: MirrorRig, { place, environment, store, isAsU
       upstream.change();
       const killAfterMs = random.int(Math.ceil(workedMs));
       // The first one is killed at once: later it may have ended by then, as machines are not always as fast as they were.
-      if ((await run(words, environment, killedCount === 0 ? 0 : killAfterMs)).counts === undefined) killedCount++;
+      if ((await run([...words, ...lanes()], environment, killedCount === 0 ? 0 : killAfterMs)).counts === undefined) killedCount++;
       if (random.chance(0.6)) upstream.revert();
     }
-    const whole = await run(words, environment);
+    const whole = await run([...words, ...lanes()], environment);
     workedMs = whole.workedMs;
     assert.is(whole.counts?.heldBecause, "");
     await isAsUpstream(`round ${round}`);

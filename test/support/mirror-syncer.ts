@@ -1,6 +1,7 @@
 /**
  * A process that syncs a mirror once, with events and trees as the host has them. Arguments: port, module, target (a directory, or
- * s3://BUCKET of the server that the environment names), directory of the mirror. Prints what it did, and its phases on stderr.
+ * s3://BUCKET of the server that the environment names), directory of the mirror, connections (1 where none is given), and from which size
+ * on files go over lanes, all of them then. Prints what it did, and its phases on stderr.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +18,7 @@ import { openDigests } from "../../src/rsync/index.ts";
 import { bytePath } from "./compare-trees.ts";
 import { StoredMirror } from "./stored-mirror.ts";
 
-const [port, module, target, directory] = process.argv.slice(2) as [string, string, string, string];
+const [port, module, target, directory, connections, laneFileBytes] = process.argv.slice(2) as [string, string, string, string, string?, string?];
 const isNew = !existsSync(directory);
 mkdirSync(directory, { recursive: true });
 const events = await openLmdbEventStore({ path: join(directory, "events.lmdb"), create: isNew });
@@ -34,7 +35,13 @@ const parts = {
   memory: { seed: 77, refusesSeed: false, hasTidied: false },
 };
 const watcher = { phase: (phase: string) => console.error(phase), item: () => undefined, message: () => undefined };
-const options = { ...SYNC_OPTIONS, maxDelete: Infinity };
+const laneLimits = laneFileBytes === undefined ? {} : { fileBytesMin: Number(laneFileBytes), mainBytes: 0 };
+const options = {
+  ...SYNC_OPTIONS,
+  maxDelete: Infinity,
+  connections: Number(connections ?? 1),
+  laneLimits: { ...SYNC_OPTIONS.laneLimits, ...laneLimits },
+};
 const { counts, heldBecause } = await syncMirror(parts, options, "benchmark", watcher, new AbortController().signal);
 await store.close();
 await mirror.opened.close();

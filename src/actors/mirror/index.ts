@@ -6,6 +6,7 @@
  */
 export { decodeBrokenUploads, encodeBrokenUploads } from "./broken-uploads.ts";
 export type { BrokenUpload } from "./broken-uploads.ts";
+export type { LaneLimits } from "./lane-limits.ts";
 export { mayWorkLater, mirrorActor, mirrorAlarms, nextStartMs, retryDelayMs } from "./machine.ts";
 export type { MirrorContext, MirrorInput, MirrorSignal } from "./machine.ts";
 export { SYNC_OPTIONS } from "./options.ts";
