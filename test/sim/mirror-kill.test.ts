@@ -1,6 +1,7 @@
 /**
- * A process that syncs, over one connection or several, is killed at any moment, again and again, while upstream changes, takes its changes back and turns files into
- * directories. The next sync that reaches its end leaves in the target what upstream has, and a list that a check finds nothing wrong with.
+ * A process that syncs, over one connection or several, is killed at any moment, again and again, while upstream changes, takes its changes
+ * back and turns files into directories. The next sync that reaches its end leaves in the target what upstream has, and a list that a
+ * check finds nothing wrong with.
  */
 // Time limit: 900 s
 import { spawn, spawnSync } from "node:child_process";

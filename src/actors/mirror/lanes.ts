@@ -4,7 +4,7 @@
  * has ended is one more lane. A lane that the server refuses, or whose connection breaks, gives its files back: others fetch them, and
  * the last lane gives up, with the sync, only after several attempts.
  */
-import { isRainbowError } from "../../core/index.ts";
+import { assert, isRainbowError } from "../../core/index.ts";
 import type { Clock } from "../../core/index.ts";
 import { rulesForPaths, Session } from "../../rsync/index.ts";
 import type { OpenZstdStream, SessionOptions } from "../../rsync/index.ts";
@@ -60,6 +60,7 @@ export class Lanes {
     this.receiving = receiving;
     this.fetching = fetching;
     this.countMax = parts.connections - 1;
+    parts.signal.addEventListener("abort", () => this.queue.stop(), { once: true });
   }
 
   /** Whether a lane fetches this file; `mainBytes` are on their way on the main session. */
@@ -91,12 +92,13 @@ export class Lanes {
     this.start();
     while (this.running.size > 0) await Promise.all(this.running);
     if (this.failure !== undefined) throw this.failure.cause;
+    this.parts.signal.throwIfAborted();
+    assert(this.queue.count === 0, "the last lane leaves nothing behind");
   }
 
   /** The round ends in the middle: all connections do. What can be gone on with is among the resumables. */
   async abandon(): Promise<void> {
     this.parts.stop.abort();
-    this.queue.stop();
     while (this.running.size > 0) await Promise.all(this.running);
   }
 
@@ -114,7 +116,6 @@ export class Lanes {
   private fail(cause: unknown): void {
     this.failure ??= { cause };
     this.parts.stop.abort(cause);
-    this.queue.stop();
   }
 
   /** A lane's life. */
