@@ -78,6 +78,31 @@ cases("what is unfinished lies beside the tree only as long as it is; a top that
   chmodSync(top, 0o755);
 });
 
+cases("what an upload took since the last settle is settled by the next one, and that begins when one that runs has ended", async () => {
+  const [store, tools] = [open(temporaryDirectory("objects")), temporaryDirectory("tools")];
+  const said = join(tools, "said");
+  writeFileSync(join(tools, "sync"), `#!/bin/sh\necho begun >> '${said}'\nsleep 0.1\necho ended >> '${said}'\n`, { mode: 0o755 });
+  const syncs = (): string => readFileSync(said, "utf8").replaceAll("\n", " ");
+  const path = process.env["PATH"];
+  process.env["PATH"] = `${tools}:${path}`;
+  try {
+    const upload = await store.begin({ key: key("a"), metadata: metadata(), sizeBytes: 2 });
+    await upload.write(Buffer.from("a"));
+    await store.settle();
+    await store.settle();
+    assert.is(syncs(), "begun ended ");
+    await upload.write(Buffer.from("b"));
+    const running = store.settle();
+    await upload.complete(metadata());
+    await store.settle();
+    assert.is(syncs(), "begun ended begun ended begun ended ");
+    await running;
+    await store.close();
+  } finally {
+    process.env["PATH"] = path;
+  }
+});
+
 cases("no symlink of the target is followed, neither to write nor to read, list or delete", async () => {
   const outside = temporaryDirectory("outside");
   writeFileSync(join(outside, "secret"), "secret");

@@ -5,12 +5,13 @@
  */
 // Time limit: 900 s
 import { spawn, spawnSync } from "node:child_process";
-import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { checkFiles } from "../../src/actors/mirror-files/index.ts";
+import { readBrokenUploads } from "../../src/app/mirroring/broken-uploads-file.ts";
 import { openOs, openXxh3 } from "../../src/app/os/index.ts";
 import { systemRandom } from "../../src/app/platform.ts";
 import { openLmdbEventStore } from "../../src/events/lmdb/index.ts";
@@ -39,6 +40,8 @@ interface Counts {
   readonly arrivedCount: number;
   readonly touchedCount: number;
   readonly withdrawnCount: number;
+  readonly receivedBytes: number;
+  readonly reusedBytes: number;
   readonly heldBecause: string;
 }
 
@@ -51,8 +54,8 @@ interface Ran {
   readonly workedMs: number;
 }
 
-/** Runs to its end, or until it is killed so long after its first comparison. */
-function run(words: readonly string[], environment: Environment, killAfterMs = Infinity): Promise<Ran> {
+/** Runs to its end, or until it is killed: when `until` has resolved, which is called at its first comparison. */
+function run(words: readonly string[], environment: Environment, until?: () => Promise<unknown>): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [SYNCER, ...words], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } });
     let [said, told] = ["", ""];
@@ -62,7 +65,7 @@ function run(words: readonly string[], environment: Environment, killAfterMs = I
       told += bytes.toString();
       if (comparedMs !== undefined || !told.includes("comparing")) return;
       comparedMs = performance.now();
-      if (killAfterMs !== Infinity) void sleep(killAfterMs).then(() => child.kill("SIGKILL"));
+      void until?.().then(() => child.kill("SIGKILL"));
     });
     child.once("close", (code, signal) => {
       const workedMs = performance.now() - (comparedMs ?? Infinity);
@@ -155,6 +158,30 @@ async function faults(directory: string, store: ObjectStore): Promise<string[]> 
   return found;
 }
 
+const LARGE_BYTES = 192 << 20;
+const CHECKPOINT_BYTES = 16 << 20;
+const BYTES_PER_SECOND = 48 << 20; // Slow enough to be killed in the middle, on any machine.
+
+/** Kills a process as soon as it has written down how far it is, and lets another go on. */
+async function killAtCheckpoint(rig: MirrorRig, { place, environment, isAsUpstream }: Target): Promise<void> {
+  writeFileSync(join(rig.upstream, "large"), seededRandom(campaignSeed()).bytes(LARGE_BYTES));
+  const directory = join(temporaryDirectory("killed"), "mirror");
+  const words = [String(rig.daemon.port), "tree", place, directory];
+  const checkpoint = join(directory, "broken-uploads.json");
+  const coveredBytes = (): number => readBrokenUploads(checkpoint).reduce((sum, { sums }) => sum + sums.blockBytes * sums.blockCount, 0);
+  const first = await run([...words, "1", "0", String(BYTES_PER_SECOND), String(CHECKPOINT_BYTES)], environment, async () => {
+    while (coveredBytes() < 4 * CHECKPOINT_BYTES) await sleep(5);
+  });
+  assert.is(first.counts, undefined, "it was killed");
+  const { counts } = await run(words, environment);
+  const { receivedBytes, reusedBytes } = counts!;
+  console.log(`${receivedBytes} of ${LARGE_BYTES} bytes came again, ${reusedBytes} were there`);
+  // A bucket may have the last parts that were sent, or not.
+  assert.ok(reusedBytes >= 2 * CHECKPOINT_BYTES && receivedBytes < LARGE_BYTES - reusedBytes + (1 << 20), "what was there did not come again");
+  assert.not.ok(existsSync(checkpoint));
+  await isAsUpstream("after it was gone on with");
+}
+
 interface Target {
   /** As the syncer takes it. */
   readonly place: string;
@@ -162,6 +189,8 @@ interface Target {
   readonly store: ObjectStore;
   readonly isAsUpstream: (what: string) => Promise<void>;
 }
+
+type Body = (rig: MirrorRig, target: Target) => Promise<void>;
 
 async function killAndCompare(rig: MirrorRig, { place, environment, store, isAsUpstream }: Target): Promise<void> {
   const random = seededRandom(campaignSeed());
@@ -177,7 +206,7 @@ async function killAndCompare(rig: MirrorRig, { place, environment, store, isAsU
       upstream.change();
       const killAfterMs = random.int(Math.ceil(workedMs));
       // The first one is killed at once: later it may have ended by then, as machines are not always as fast as they were.
-      if ((await run([...words, ...lanes()], environment, killedCount === 0 ? 0 : killAfterMs)).counts === undefined) killedCount++;
+      if ((await run([...words, ...lanes()], environment, () => sleep(killedCount === 0 ? 0 : killAfterMs))).counts === undefined) killedCount++;
       if (random.chance(0.6)) upstream.revert();
     }
     const whole = await run([...words, ...lanes()], environment);
@@ -191,33 +220,47 @@ async function killAndCompare(rig: MirrorRig, { place, environment, store, isAsU
   assert.equal(await faults(directory, store), []);
 }
 
-test("whatever a killed sync leaves in a tree, after the next one it is what upstream has", async () => {
-  if (!hasCommand("rsync")) return skipped("mirror: kill -9", "rsync is not installed");
+async function inTree(name: string, body: Body): Promise<void> {
+  if (!hasCommand("rsync")) return skipped(`mirror: ${name}`, "rsync is not installed");
   const rig = await MirrorRig.open();
   const store = openDirectoryStore({ path: bytePath(rig.target), os: openOs(), random: systemRandom() });
   const isAsUpstream = (what: string): Promise<void> => Promise.resolve(assert.equal(rig.differences(), [], what));
   try {
-    await killAndCompare(rig, { place: rig.target, environment: {}, store, isAsUpstream });
+    await body(rig, { place: rig.target, environment: {}, store, isAsUpstream });
   } finally {
     await store.close();
     await rig.close();
   }
-});
+}
 
-test("whatever a killed sync leaves in a bucket, after the next one it is what upstream has", async () => {
-  const server = hasCommand("rsync") ? await startS3Server() : "rsync is not installed";
-  if (typeof server === "string") return skipped("mirror: kill -9, into a bucket", server);
+const server = hasCommand("rsync") ? await startS3Server() : "rsync is not installed";
+let buckets = 0;
+
+async function inBucket(name: string, body: Body): Promise<void> {
+  if (typeof server === "string") return skipped(`mirror: ${name}, into a bucket`, server);
   const { endpoint, credentials, environment } = server;
-  const store = await openS3Store({ bucket: "killed", prefix: "", create: true, versioning: undefined, endpoint, credentials });
+  const bucket = `killed-${++buckets}`;
+  const store = await openS3Store({ bucket, prefix: "", create: true, versioning: undefined, endpoint, credentials });
   const rig = await MirrorRig.open();
   const isAsUpstream = async (what: string): Promise<void> => assert.equal(await bucketLines(store), upstreamLines(rig.upstream), what);
   try {
-    await killAndCompare(rig, { place: "s3://killed", environment, store, isAsUpstream });
+    await body(rig, { place: `s3://${bucket}`, environment, store, isAsUpstream });
   } finally {
     await rig.close();
     await store.close();
-    await server.stop();
   }
+}
+
+test("whatever a killed sync leaves in a tree, after the next one it is what upstream has", () => inTree("kill -9", killAndCompare));
+
+test("whatever a killed sync leaves in a bucket, after the next one it is what upstream has", () => inBucket("kill -9", killAndCompare));
+
+test("of a large file that a killed sync wrote into a tree the rest alone comes", () => inTree("kill -9 in a large file", killAtCheckpoint));
+
+test("of a large file that a killed sync wrote into a bucket the rest alone comes", () => inBucket("kill -9 in a large file", killAtCheckpoint));
+
+test.after(async () => {
+  if (typeof server !== "string") await server.stop();
 });
 
 test.run();

@@ -12,6 +12,7 @@ import type { Agreement, Digests, Entry } from "../../rsync/index.ts";
 import { metadataOf } from "./facts.ts";
 import { lengthBytesOf, RESUMED_BYTES_MIN, sumsOfFirst } from "./broken-uploads.ts";
 import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import { isOfZeros, KeptSums } from "./kept-sums.ts";
 
 /** A stored file whose blocks a request offers: the file itself as it was, or one that looks like it. */
@@ -58,6 +59,11 @@ export class Incoming {
   private readonly sums: KeptSums | undefined;
   private readonly reader: SourceReader | undefined;
   private readonly wholeBytesMax: number;
+  private readonly checkpoints: Checkpoints | undefined;
+  /** Of the file, where the next checkpoint is due. */
+  private checkpointBytes = Infinity;
+  /** A checkpoint whose last bytes are on their way to the store. */
+  private passed: BrokenUpload | undefined;
   private buffer: Buffer | undefined;
   private upload: Upload | undefined;
   private run: CopyRun | undefined;
@@ -77,6 +83,8 @@ export class Incoming {
     readonly digests: Digests;
     /** Hands the bytes of a copied block to the session. */
     readonly supply: (bytes: Buffer) => void;
+    /** Where a process that is killed is to go on with it. */
+    readonly checkpoints: Checkpoints | undefined;
   }) {
     const { store, entry, source, resumed, agreement, digests } = parts;
     this.store = store;
@@ -94,19 +102,45 @@ export class Incoming {
     const keepsSums = agreement.seed !== 0 && (basis !== undefined || entry.sizeBytes >= SUMS_BYTES_MIN);
     this.sums = keepsSums ? new KeptSums(digests, agreement, basis?.blockBytes ?? keptBlockBytes(entry.sizeBytes)) : undefined;
     this.reader = source !== undefined && store.features.isTree ? new SourceReader(store, source.entry) : undefined;
+    this.checkpoints = source === undefined && keepsSums ? parts.checkpoints : undefined;
+    this.setCheckpoint(this.resumedBytes);
     if (basis === undefined && entry.sizeBytes <= this.wholeBytesMax) this.buffer = Buffer.allocUnsafeSlow(entry.sizeBytes);
   }
 
   data(bytes: Buffer): void | Promise<void> {
     if (this.lengthBytes < this.resumedBytes) this.isSpoiled = true; // The file is another one than its list says.
     if (this.isSpoiled) return;
-    this.sums?.literal(bytes);
+    if (this.lengthBytes + bytes.length < this.checkpointBytes) this.sums?.literal(bytes);
+    else this.sumAcross(bytes);
     const start = this.lengthBytes;
     this.lengthBytes += bytes.length;
     this.literalBytes += bytes.length;
     if (this.buffer === undefined) return this.upload !== undefined && this.run === undefined ? this.upload.write(bytes) : this.writeLater(bytes);
     if (this.lengthBytes > this.buffer.length) return this.outgrow(bytes, start);
     this.buffer.set(bytes, start);
+  }
+
+  private setCheckpoint(fromBytes: number): void {
+    if (this.checkpoints !== undefined) this.checkpointBytes = fromBytes + this.checkpoints.everyBytesOf(this.entry.sizeBytes);
+  }
+
+  /** A checkpoint is passed where the next block ends, and taken when the next bytes come: then the store has all before them. */
+  private sumAcross(bytes: Buffer): void {
+    const { sums, upload, entry, passed, checkpoints } = this;
+    assert(sums !== undefined && checkpoints !== undefined, "a file with checkpoints has sums");
+    if (passed !== undefined) {
+      checkpoints.take(passed);
+      this.passed = undefined;
+      this.setCheckpoint(this.lengthBytes);
+      return sums.literal(bytes);
+    }
+    const endBytes = sums.bytesToBlockEnd(Math.max(0, this.checkpointBytes - this.lengthBytes));
+    if (upload === undefined || upload.token === "" || endBytes > bytes.length) return sums.literal(bytes);
+    sums.literal(bytes.subarray(0, endBytes));
+    const soFar = sums.soFar();
+    if (soFar === undefined) this.checkpointBytes = Infinity;
+    else this.passed = { entry, token: upload.token, sums: soFar };
+    sums.literal(bytes.subarray(endBytes));
   }
 
   copy(block: number, lengthBytes: number): void | Promise<void> {
@@ -154,6 +188,7 @@ export class Incoming {
   /** The content is whole: what there is to be stored. */
   async finish(): Promise<Arrival> {
     const { source, run, lengthBytes, literalBytes } = this;
+    this.checkpoints?.over(this.entry.path);
     const sums = this.sums?.finish();
     if (this.buffer !== undefined) return { content: { kind: "whole", bytes: filled(this.buffer, lengthBytes) }, lengthBytes, literalBytes, sums };
     const isSource = source !== undefined && this.upload === undefined && run?.offsetBytes === 0 && run.lengthBytes === lengthBytes;
@@ -174,6 +209,7 @@ export class Incoming {
   }
 
   async abandon(): Promise<undefined> {
+    this.checkpoints?.over(this.entry.path);
     await this.upload?.abort();
     this.upload = undefined;
   }

@@ -2,7 +2,7 @@
  * Block sums of a file's new content, made while it arrives: of literal bytes they are computed, of copied blocks they are known. A
  * run of literal bytes is cut into blocks from its beginning; what is left at its end, before the next copied block, has no sums.
  */
-import { ByteWriter } from "../../core/index.ts";
+import { assert, ByteWriter } from "../../core/index.ts";
 import type { RememberedSums } from "../../projections/index.ts";
 import { BlockSums } from "../../rsync/index.ts";
 import type { Agreement, Basis, Digests } from "../../rsync/index.ts";
@@ -46,12 +46,27 @@ export class KeptSums {
   /** undefined where there is no block. */
   finish(): RememberedSums | undefined {
     this.closeRun(true);
-    const blockCount = this.offsets.length;
-    if (blockCount === 0) return undefined;
+    return this.offsets.length === 0 ? undefined : this.rows(this.remainderBytes);
+  }
+
+  private rows(remainderBytes: number): RememberedSums {
     const { digest, seed } = this.agreement;
-    const { blockBytes, remainderBytes, strongBytes } = this;
+    const { blockBytes, strongBytes } = this;
+    const blockCount = this.offsets.length;
     const offsets = this.isSideBySide ? undefined : this.offsets;
     return { digest, seed, blockBytes, remainderBytes, strongBytes, blockCount, sums: this.sums.copy(), offsets };
+  }
+
+  /** Of the content so far, which goes on: the position is where a block ends. undefined where blocks do not lie side by side. */
+  soFar(): RememberedSums | undefined {
+    assert(this.positionBytes % this.blockBytes === 0, "no bytes are left behind the last block");
+    this.closeRun(false);
+    return this.isSideBySide && this.offsets.length > 0 ? this.rows(0) : undefined;
+  }
+
+  /** How many bytes are missing to the first end of a block that is at least so far away. */
+  bytesToBlockEnd(byteCountMin: number): number {
+    return Math.ceil((this.positionBytes + byteCountMin) / this.blockBytes) * this.blockBytes - this.positionBytes;
   }
 
   private closeRun(isLast: boolean): void {

@@ -5,6 +5,7 @@ import type { ObjectStore } from "../../objects/index.ts";
 import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
 import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsync/index.ts";
 import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import type { ContentCheck, Depot } from "./depot.ts";
 import { metadataOf } from "./facts.ts";
 import type { Fetching, FileEnd, WantedFile } from "./fetching.ts";
@@ -23,6 +24,7 @@ export interface ReceiverParts {
   readonly depot: Depot;
   readonly contents: SmallContents;
   readonly resumables: Map<ByteString, Resumable>;
+  readonly checkpoints: Checkpoints | undefined;
   readonly order: PublicationOrder;
   readonly digests: Digests;
   readonly options: SyncOptions;
@@ -135,10 +137,11 @@ export class Receiver {
   }
 
   private incomingOf({ entry, rank }: WantedFile, source?: Source, resumed?: Resumable): Incoming {
-    const { store, digests } = this.parts;
+    const { store, digests, options } = this.parts;
+    const checkpoints = options.partial && rank === 0 ? this.parts.checkpoints : undefined; // What waits for its turn is not gone on with.
     const supply = (bytes: Buffer): void => this.session.supply(bytes);
     const key = this.fetching.room.keyFor(entry.path, rank);
-    return new Incoming({ store, entry, key, source, resumed, agreement: this.agreement!, digests, supply });
+    return new Incoming({ store, entry, key, source, resumed, agreement: this.agreement!, digests, supply, checkpoints });
   }
 
   private dataOfSmall(data: Buffer): void | Promise<void> {

@@ -8,6 +8,7 @@ import type { ObjectStore } from "../../objects/index.ts";
 import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
 import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsync/index.ts";
 import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import { compareDirectory, leadsOut } from "./compare.ts";
 import type { CompareRules, Differences } from "./compare.ts";
 import type { Depot } from "./depot.ts";
@@ -34,6 +35,7 @@ export interface RoundParts {
   readonly depot: Depot;
   readonly contents: SmallContents;
   readonly resumables: Map<ByteString, Resumable>;
+  readonly checkpoints: Checkpoints | undefined;
   readonly order: PublicationOrder;
   readonly digests: Digests;
   readonly options: SyncOptions;

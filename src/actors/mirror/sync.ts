@@ -11,6 +11,8 @@ import type { Digests, OpenZstdStream, SessionEvent, SessionOptions } from "../.
 import { reconcileIntents } from "../mirror-files/index.ts";
 import { letGo, resumeUploads } from "./broken-uploads.ts";
 import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import type { CheckpointOptions } from "./checkpoints.ts";
 import { enqueue, holdReason, removalsOf, removeDue } from "./deleting.ts";
 import { Depot } from "./depot.ts";
 import { carry } from "./driver.ts";
@@ -37,6 +39,8 @@ export interface SyncParts {
   readonly openZstdStream: OpenZstdStream | undefined;
   readonly source: MirrorSource;
   readonly memory: SyncMemory;
+  /** Where a process that comes later finds how far large files had come, whatever became of this one. */
+  readonly checkpoints?: CheckpointOptions;
 }
 
 /** What a mirror keeps in mind from sync to sync, and may forget. */
@@ -189,10 +193,13 @@ class Sync {
     Object.assign(counts, { entryCount: 0, totalBytes: 0, sameCount: 0, leftOverCount: 0, skippedCount: 0 });
     const lostBefore = depot.lostCount;
     const resumables = await this.resume();
+    const checkpoints = this.checkpointsFor(resumables);
     try {
       const round = await this.runSession(
-        (session, lanes) => new Round({ store, files, list, depot, contents, resumables, order, digests, options, counts, watcher, lanes }, session),
+        (session, lanes) =>
+          new Round({ store, files, list, depot, contents, resumables, checkpoints, order, digests, options, counts, watcher, lanes }, session),
       );
+      await checkpoints?.finish();
       this.ioError |= round.ioError;
       if (options.dryRun) {
         await this.foresee(round, list);
@@ -205,6 +212,7 @@ class Sync {
       await depot.flush();
       return (round.wantsAnother && this.held === undefined) || depot.lostCount > lostBefore || round.fetching.spoiledCount > 0;
     } catch (error) {
+      await checkpoints?.finish().catch(() => undefined); // The first error tells why.
       this.parts.memory.brokenUploads = [...this.broken, ...(await letGo(resumables))];
       throw error;
     } finally {
@@ -219,6 +227,16 @@ class Sync {
     if (this.options.dryRun || brokenUploads.length === 0) return new Map();
     memory.brokenUploads = [];
     return resumeUploads(store, this.options.partial ? brokenUploads : []);
+  }
+
+  private checkpointsFor(resumables: ReadonlyMap<ByteString, Resumable>): Checkpoints | undefined {
+    const { store, checkpoints } = this.parts;
+    if (checkpoints === undefined || this.options.dryRun) return undefined;
+    return new Checkpoints(
+      store,
+      checkpoints,
+      [...resumables.values()].map(({ broken }) => broken),
+    );
   }
 
   private async runSession(roundFor: RoundFor): Promise<Round> {

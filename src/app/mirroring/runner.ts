@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { createActor, fromPromise } from "xstate";
 import type { Actor } from "xstate";
 import { mirrorActor, mirrorAlarms, nextStartMs, syncMirror } from "../../actors/mirror/index.ts";
-import type { Dial, SyncMemory, SyncOutcome, SyncProgress, SyncWatcher } from "../../actors/mirror/index.ts";
+import type { BrokenUpload, Dial, SyncMemory, SyncOutcome, SyncProgress, SyncWatcher } from "../../actors/mirror/index.ts";
 import { writeLateAttributes } from "../../actors/mirror-files/index.ts";
 import type { OpenedMirror } from "../../actors/mirror-files/index.ts";
 import { RainbowError } from "../../core/index.ts";
@@ -24,6 +24,7 @@ import { Turns } from "./turns.ts";
 
 const MIRRORS_AT_ONCE = 4; // Each may hold two hundred megabytes of parts and lists.
 const LATE_PER_SYNC = 100; // Attributes of before that a sync writes when all else is done: a few, as each may cost a copy.
+const CHECKPOINT_BYTES = 256 << 20; // Of one file: a killed process fetches about so much of it again.
 const US_PER_MS = 1000;
 
 export interface MirrorRunnerOptions {
@@ -290,6 +291,7 @@ export class MirrorRunner {
     const { passwordFile, loginDigest, family, localAddress } = settings;
     const login = loginOf({ user: parsed.user, password: asked.password, passwordFile, weakestDigest: loginDigest as LoginDigest | undefined, environment });
     const [store, files] = [await mirrors.objectsOf(mirror), await mirror.files()];
+    const brokenUploadsFile = mirrors.brokenUploadsFile(mirror);
     const late = files.lateAttributes.some("" as ByteString, LATE_PER_SYNC);
     const parts = {
       dial,
@@ -300,12 +302,13 @@ export class MirrorRunner {
       openZstdStream,
       source: mirrorSource(parsed, login, { family, localAddress }),
       memory: life.memory,
+      checkpoints: { everyBytes: CHECKPOINT_BYTES, keep: async (uploads: readonly BrokenUpload[]) => writeBrokenUploads(brokenUploadsFile, uploads) },
     };
     const started = (progress: () => SyncProgress): void => {
       life.progress = progress;
       asked.watcher.started?.(progress);
     };
-    const outcome = await noting(mirrors.brokenUploadsFile(mirror), life, () =>
+    const outcome = await noting(brokenUploadsFile, life, () =>
       syncMirror(parts, syncOptionsOf(settings, asked.dryRun), cause, { ...asked.watcher, started }, signal),
     );
     if (asked.dryRun) return outcome;

@@ -52,7 +52,7 @@ class DirectoryStore implements ObjectStore {
   readonly #partialDirectory: ByteString;
   /** Whole objects are written one after the other, so that one name of this store's own does for all. */
   readonly #wholePartial: ByteString;
-  #isUnsettled = false;
+  #settling: Promise<void> | undefined;
 
   constructor({ path, os, random }: DirectoryStoreOptions) {
     this.address = displayOf(path);
@@ -73,7 +73,7 @@ class DirectoryStore implements ObjectStore {
 
   async put(objects: readonly NewObject[]): Promise<ObjectPlace[]> {
     this.#tree.forget();
-    this.#isUnsettled = true;
+    this.#tree.isUnsettled = true;
     return objects.map((object) => attempt(this.#tree.pathOf(object.key), () => this.#putOne(object)));
   }
 
@@ -149,7 +149,7 @@ class DirectoryStore implements ObjectStore {
     const partial = this.#partialOf(token);
     const path = this.#tree.pathOf(key);
     const fd = attempt(path, () => this.#inPartialDirectory(() => this.#tree.os.openWrite(partial, { exclusive: true, truncate: false })));
-    this.#isUnsettled = true;
+    this.#tree.isUnsettled = true;
     return new DirectoryUpload({ tree: this.#tree, key, token, partial, fd, writtenBytes: 0 });
   }
 
@@ -160,7 +160,7 @@ class DirectoryStore implements ObjectStore {
       const stat = this.#tree.lstat(partial);
       if (stat?.kind !== "file") return undefined;
       const fd = this.#tree.os.openWrite(partial, { exclusive: false, truncate: false });
-      this.#isUnsettled = true;
+      this.#tree.isUnsettled = true;
       const writtenBytes = Math.min(stat.sizeBytes, bytesMax);
       if (writtenBytes < stat.sizeBytes) this.#tree.os.truncate(fd, writtenBytes);
       return new DirectoryUpload({ tree: this.#tree, key, token, partial, fd, writtenBytes });
@@ -244,7 +244,7 @@ class DirectoryStore implements ObjectStore {
       if (metadata.kind === "symlink" && os.readlink(path) !== metadata.linkTarget) throw changed(path, "leads elsewhere");
       if (metadata.kind !== "symlink" && stat.mode !== metadata.mode) os.chmod(path, metadata.mode);
       os.setTimes(path, metadata.mtimeSeconds, metadata.mtimeNanos);
-      this.#isUnsettled = true;
+      this.#tree.isUnsettled = true;
       return placeOf(stat);
     });
   }
@@ -252,7 +252,7 @@ class DirectoryStore implements ObjectStore {
   async delete(names: readonly ObjectName[]): Promise<FailedDeletion[]> {
     const failed: FailedDeletion[] = [];
     this.#tree.forget();
-    this.#isUnsettled = true;
+    this.#tree.isUnsettled = true;
     for (const name of names) {
       const path = this.#tree.pathOf(name.key);
       try {
@@ -276,13 +276,24 @@ class DirectoryStore implements ObjectStore {
   }
 
   async settle(): Promise<void> {
-    if (!this.#isUnsettled) return;
+    // What one that runs has begun with is not all that is to be settled now.
+    while (this.#settling !== undefined) await this.#settling.catch(() => undefined); // Whoever began it is told.
+    if (!this.#tree.isUnsettled) return;
+    this.#settling = this.#settleNow();
+    try {
+      await this.#settling;
+    } finally {
+      this.#settling = undefined;
+    }
+  }
+
+  async #settleNow(): Promise<void> {
     this.#removeEmptyPartialDirectory();
-    this.#isUnsettled = false;
+    this.#tree.isUnsettled = false;
     try {
       await syncFilesystem(this.#tree.top);
     } catch (error) {
-      this.#isUnsettled = true;
+      this.#tree.isUnsettled = true;
       const why = error instanceof Error ? error.message : String(error);
       throw new RainbowError("IO", `the filesystem of ${this.address} could not be synced: ${why}`, { path: this.address, operation: "sync" }, error);
     }

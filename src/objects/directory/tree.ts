@@ -15,6 +15,8 @@ const SEARCH_AND_WRITE = 0o300;
 export class Tree {
   readonly os: Os;
   readonly top: ByteString;
+  /** Something was done since the filesystem was synced last. */
+  isUnsettled = false;
   /** Directories that this call has seen to be real. */
   readonly #seen = new Set<ByteString>();
 

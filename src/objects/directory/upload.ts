@@ -34,6 +34,7 @@ export class DirectoryUpload implements Upload {
 
   write(bytes: Uint8Array): undefined {
     assert(this.#isOpen, "an upload that ended takes no more bytes");
+    this.#tree.isUnsettled = true;
     attempt(this.#partial, () => this.#tree.os.write(this.#fd, bytes, this.#writtenBytes));
     this.#writtenBytes += bytes.length;
   }
@@ -59,6 +60,7 @@ export class DirectoryUpload implements Upload {
     assert(metadata.kind === "file", "an upload makes a file");
     const { os } = this.#tree;
     this.#close();
+    this.#tree.isUnsettled = true;
     return attempt(this.#partial, () => {
       os.chmod(this.#partial, metadata.mode);
       os.setTimes(this.#partial, metadata.mtimeSeconds, metadata.mtimeNanos);
