@@ -46,6 +46,7 @@ export interface MirrorOptionWords {
   readonly protocol?: string;
   readonly passwordFile?: string;
   readonly loginDigest?: string;
+  readonly proof?: string;
   readonly versioning?: boolean;
   readonly endpointUrl?: string;
   readonly awsProfile?: string;
@@ -91,6 +92,7 @@ export function declareMirrorOptions(command: Command): void {
   command
     .option("--password-file <file>", "the password is the file's first line (else RSYNC_PASSWORD); never give it in the address")
     .option("--login-digest <name>", "the weakest digest to log in with: sha512, sha256, sha1 (default), md5, md4")
+    .option("--proof <policy>", "of files in a bucket that are made of what it had: 'trust' their block sums (the default), or 'scrub': read them back")
     .option("--versioning", "add, set: turn the bucket's versioning on, so that old content can be read")
     .option("--endpoint-url <url>", "of the S3 server (default: as every AWS tool finds it: AWS_ENDPOINT_URL, ~/.aws/config)")
     .option("--accept-target", "set: the directory that is there now is the target, though it is another one than before")
@@ -143,7 +145,8 @@ function declareTransfer(command: Command): void {
 /** What is given, and nothing else. USAGE names the option that is off. */
 export function mirrorWords(invocation: Invocation, options: MirrorOptionWords): MirrorWords {
   const { every, deleteGrace, maxDelete, bwlimit, contimeout, timeout, connections, maxNewBytes, probe, protocol, passwordFile, filters } = options;
-  const { deleteExcluded, safeLinks, checksum, partial, address, last, profile, temporaryNames, loginDigest, versioning, endpointUrl, awsProfile } = options;
+  const { deleteExcluded, safeLinks, checksum, partial, address, last, profile, temporaryNames, loginDigest, proof, versioning, endpointUrl, awsProfile } =
+    options;
   const { cwd } = invocation.context;
   const words = {
     everyMs: every === undefined ? undefined : every === "never" ? 0 : spanMs("--every", every),
@@ -169,6 +172,7 @@ export function mirrorWords(invocation: Invocation, options: MirrorOptionWords):
     protocolMax: protocol === undefined ? undefined : wholeNumber("--protocol", protocol),
     passwordFile: passwordFile === undefined ? undefined : Buffer.from(absolutePath(passwordFile, cwd), "latin1").toString(),
     loginDigest,
+    proof,
     versioning,
     endpoint: endpointUrl,
     awsProfile,

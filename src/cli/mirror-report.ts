@@ -42,7 +42,7 @@ export async function reportSync(
       case "mirror-item": {
         const what = (isDry ? DRY[item.what] : undefined) ?? item.what;
         const text = `${what.padEnd(WHAT_WIDTH)}  ${nameForPeople(item.path)}${item.why === "" ? "" : `  (${item.why})`}`;
-        await (item.what === "failed" ? report.incompleteBecause(named(item.name, text)) : report.line(named(item.name, text)));
+        await (item.what === "failed" || item.what === "lost" ? report.incompleteBecause(named(item.name, text)) : report.line(named(item.name, text)));
         break;
       }
       case "mirror-untold":

@@ -8,14 +8,22 @@ type Counts = Readonly<Record<string, number>>;
 
 /** `6 names, 17.2 MiB read, nothing wrong`. `faults`: how often each was found. */
 export function checkText(counts: Counts, faults: ReadonlyMap<string, number>, readsAll: boolean): string {
-  const { entryCount = 0, faultCount = 0, readBytes = 0, unprovenCount = 0 } = counts;
+  const { entryCount = 0, faultCount = 0, readBytes = 0, provenCount = 0, unprovenCount = 0 } = counts;
   const kinds = [...faults].map(([what, count]) => `${formatCount(count)} ${what === "attributes" ? "of another mode or time" : what}`).join(", ");
   const parts = [plural(entryCount, "name")];
   if (readsAll) parts.push(`${formatBytes(readBytes)} read`);
   parts.push(faultCount === 0 ? "nothing wrong" : `${formatCount(faultCount)} wrong (${kinds})`);
+  if (provenCount > 0) parts.push(`${plural(provenCount, "file")} proven to be as the server said`);
   if (unprovenCount > 0)
     parts.push(`no digest is known of ${plural(unprovenCount, "file")}: only the length speaks for ${unprovenCount === 1 ? "it" : "them"}`);
   return parts.join(", ");
+}
+
+/** `3 files proven to be as the server said, 1.2 GiB read`. */
+export function scrubText({ readBytes = 0, provenCount = 0, lostCount = 0 }: Counts): string {
+  if (provenCount + lostCount === 0) return "nothing was to be proven";
+  const lost = lostCount === 0 ? [] : [`${formatCount(lostCount)} not: the next sync fetches ${lostCount === 1 ? "it" : "them"} whole`];
+  return [`${plural(provenCount, "file")} proven to be as the server said`, ...lost, `${formatBytes(readBytes)} read`].join(", ");
 }
 
 /** `9 objects: 4 were listed as they are, 5 taken into the list, 1 corrected in it`. */
@@ -97,7 +105,7 @@ function definitionText(data: MirrorLogItem["data"]): string {
 }
 
 function causeText(cause: unknown): string {
-  const known: Readonly<Record<string, string>> = { schedule: "by schedule", command: "asked for", trigger: "triggered" };
+  const known: Readonly<Record<string, string>> = { schedule: "by schedule", command: "asked for", trigger: "triggered", scrub: "after scrubbing" };
   return known[textOf(cause)] ?? textOf(cause);
 }
 

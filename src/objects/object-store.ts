@@ -93,9 +93,11 @@ export interface Upload {
   copyFrom(source: ByteString, place: ObjectPlace, range: ByteRange): Promise<void>;
   /**
    * Makes the file visible under its key, with this metadata; replaces what was there. A digest that `begin` did not know may not be
-   * kept by the store.
+   * kept by the store, which `lacksDigest` tells then.
    */
   complete(metadata: ObjectMetadata): Promise<ObjectPlace>;
+  /** Once it is complete: the object is not described by the digest that it was completed with; `setMetadata` does it. */
+  readonly lacksDigest: boolean;
   /** Lets go without publishing; the store forgets what was written. */
   abort(): Promise<void>;
   /** Lets go so that `resume` can go on later; how much the store has kept is known then. */

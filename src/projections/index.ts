@@ -38,6 +38,9 @@ export type {
 export { openMirrorMemory, pathOfNode, splitPath, TreeFileList } from "./file-list/index.ts";
 export type {
   AttributesFact,
+  Claim,
+  ClaimedFile,
+  Claims,
   Deletions,
   FileEntry,
   FileList,
@@ -47,6 +50,7 @@ export type {
   MirrorFact,
   MirrorFiles,
   MirrorMemory,
+  OfArrival,
   Placed,
   QueuedDeletion,
   RememberedSums,

@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { ByteString, Revision, ObjectPlace, TimeUs } from "../../src/core/index.ts";
-import type { FileEntry, FileList, MirrorFact, MirrorFiles, RememberedSums } from "../../src/projections/index.ts";
+import type { Claim, FileEntry, FileList, MirrorFact, MirrorFiles, OfArrival, RememberedSums } from "../../src/projections/index.ts";
 
 export interface MirrorFilesHarness {
   readonly name: string;
@@ -16,7 +16,7 @@ const at = (path: string): ByteString => path as ByteString;
 const us = (time: number): TimeUs => time as TimeUs;
 const stored = (etag: string): ObjectPlace => ({ version: undefined, etag });
 
-export function arrived(path: string, more: Partial<Omit<MirrorFact & { type: "FileArrived" }, "type" | "path">> = {}): MirrorFact {
+export function arrived(path: string, more: Partial<Omit<MirrorFact & { type: "FileArrived" }, "type" | "path">> & OfArrival = {}): MirrorFact {
   const kind = more.kind ?? "file";
   const digest = { name: "xxh128", bytes: Buffer.alloc(16, path.length) };
   const content =
@@ -296,6 +296,61 @@ function sumsCases(test: Test, make: Make): void {
   });
 }
 
+const claimOf = (byte: number): Claim => ({ digest: "md4-seeded", seed: -77, bytes: Buffer.alloc(16, byte) });
+
+function claimsCases(test: Test, make: Make): void {
+  const claimed = (files: MirrorFiles, after = ""): string[] => files.claims.some(at(after), 10).map(({ path }) => path);
+
+  test("a claim speaks for the object of its place alone, and goes with it", async () => {
+    const files = await make();
+    const { claims } = files;
+    const unproven = (path: string, etag: string): MirrorFact => arrived(path, { digest: undefined, place: stored(etag) });
+    await claims.note([
+      { path: at("d/a"), place: stored("1"), claim: claimOf(1) },
+      { path: at("b"), place: stored("1"), claim: claimOf(2) },
+      { path: at("c"), place: { etag: "1", version: "v" }, claim: claimOf(3) },
+    ]);
+    await files.record([unproven("d/a", "1"), unproven("b", "1"), unproven("c", "1")]);
+    assert.equal(claims.of((await entryOf(files, "d/a"))!), claimOf(1));
+    assert.equal(claims.of((await entryOf(files, "b"))!), claimOf(2));
+    assert.is(claims.of((await entryOf(files, "c"))!), undefined, "of another version");
+    assert.equal([claimed(files), claimed(files, "b"), claims.count], [["b", "d/a"], ["d/a"], 2], "what is of no object is not kept");
+    await files.record([touched("b", 9)]);
+    assert.equal(claims.of((await entryOf(files, "b"))!), claimOf(2), "attributes alone leave the content");
+    await claims.note([{ path: at("b"), place: stored("2"), claim: claimOf(4) }]);
+    assert.is(claims.of((await entryOf(files, "b"))!), undefined, "its fact is not there yet");
+    await claims.done([{ path: at("b"), place: stored("1"), claim: claimOf(2) }]);
+    await files.record([unproven("b", "2")]);
+    assert.equal(claims.of((await entryOf(files, "b"))!), claimOf(4));
+    await files.record([arrived("b", { place: stored("2"), isSameContent: true })]);
+    assert.equal([claimed(files), claims.count], [["d/a"], 1], "a file with a digest needs no claim");
+    await files.record([withdrawn("d")]);
+    assert.equal([claimed(files), claims.count], [[], 0]);
+    await claims.note([{ path: at("e"), place: stored("1"), claim: claimOf(5) }]);
+    await files.record([unproven("e", "1"), linked("e", "b")]);
+    assert.equal([claimed(files), claims.count], [[], 0]);
+  });
+
+  test("a fact of the same content leaves what is remembered of it; an object without its digest is late", async () => {
+    const files = await make();
+    const big = { sizeBytes: 100_000, mtimeSeconds: 1000, mtimeNanos: 5 };
+    await files.record([arrived("d/a", { ...big, lacksDigest: true }), arrived("b", big)]);
+    for (const path of ["d/a", "b"]) files.sums.remember(at(path), big, sumsOf(143));
+    const late = (): string[] => files.lateDigests.some(at(""), 10).map(({ path }) => path);
+    assert.equal([late(), files.lateAttributes.some(at(""), 10)], [["d/a"], []]);
+    await files.record([touched("b", 4000)]);
+    await files.record([arrived("b", { ...big, mtimeSeconds: 4000, isSameContent: true, lacksDigest: true })]);
+    assert.equal([late(), files.lateAttributes.has(at("b"))], [["b", "d/a"], true]);
+    assert.equal(files.sums.of((await entryOf(files, "b"))!), sumsOf(143));
+    await files.lateDigests.done(files.lateDigests.some(at("b"), 10));
+    assert.equal(late(), ["b"]);
+    await files.record([arrived("b", big)]);
+    assert.equal([late(), files.lateAttributes.has(at("b")), files.sums.of((await entryOf(files, "b"))!)], [[], false, undefined]);
+    await files.record([arrived("d/a", { ...big, lacksDigest: true }), arrived("b", { ...big, lacksDigest: true }), withdrawn("b"), withdrawn("d")]);
+    assert.equal(late(), []);
+  });
+}
+
 function crashCases(test: Test, make: Make, reopen: NonNullable<MirrorFilesHarness["reopen"]>): void {
   test("what resolved is there after a crash", async () => {
     let files = await make();
@@ -303,7 +358,9 @@ function crashCases(test: Test, make: Make, reopen: NonNullable<MirrorFilesHarne
     await files.record([arrived("a/big.iso", big), arrived("b"), arrived("c")]);
     files.sums.remember(at("a/big.iso"), big, sumsOf(143));
     await files.sums.flush();
-    await files.record([touched("b", 7)]);
+    await files.claims.note([{ path: at("c"), place: stored('"1"'), claim: claimOf(1) }]);
+    await files.record([touched("b", 7), arrived("c", { digest: undefined })]);
+    await files.record([arrived("a/big.iso", { ...big, isSameContent: true, lacksDigest: true })]);
     await files.deletions.add([at("c"), at("b")], us(10));
     await files.deletions.done([at("b")]);
     files = await reopen(files);
@@ -314,6 +371,11 @@ function crashCases(test: Test, make: Make, reopen: NonNullable<MirrorFilesHarne
     );
     assert.equal(files.deletions.due(us(10), 10), [{ path: at("c"), dueUs: us(10) }]);
     assert.is(files.deletions.count, 1);
+    assert.equal([files.claims.of((await entryOf(files, "c"))!), files.claims.count], [claimOf(1), 1]);
+    assert.equal(
+      files.lateDigests.some(at(""), 10).map(({ path }) => path),
+      ["a/big.iso"],
+    );
     assert.equal(files.sums.of((await entryOf(files, "a/big.iso"))!), sumsOf(143));
     await files.record([arrived("d"), withdrawn("c")]);
     assert.equal(await listed(files), ["a/", "a/big.iso", "b", "d"]);
@@ -327,6 +389,7 @@ export function mirrorFilesContract({ name, make, reopen }: MirrorFilesHarness):
   memoryCases(test, make);
   intentsCases(test, make, reopen);
   sumsCases(test, make);
+  claimsCases(test, make);
   if (reopen !== undefined) crashCases(test, make, reopen);
   test.run();
 }

@@ -1,8 +1,11 @@
 /** The file list of a mirror, plainly: a map of paths, copied for each list. What tests of the sync engine run on. */
 import { RainbowError } from "../../src/core/index.ts";
-import type { ByteString, NodeId, Revision, TimeUs } from "../../src/core/index.ts";
+import type { ByteString, NodeId, ObjectPlace, Revision, TimeUs } from "../../src/core/index.ts";
 import type {
   AttributesFact,
+  Claim,
+  ClaimedFile,
+  Claims,
   Deletions,
   FileEntry,
   FileList,
@@ -39,6 +42,8 @@ export class MemoryMirrorFiles implements MirrorFiles {
   readonly sums = new MemorySums();
   readonly lateAttributes = new MemoryLateAttributes();
   readonly intents = new MemoryIntents();
+  readonly lateDigests = new MemoryLateAttributes();
+  readonly claims = new MemoryClaims();
   private readonly entries = new Map<ByteString, FileEntry>();
   private lastNode = 0;
 
@@ -77,8 +82,16 @@ export class MemoryMirrorFiles implements MirrorFiles {
       ? { sizeBytes: 0, linkTarget: fact.linkTarget, rdev: 0, digest: undefined }
       : { sizeBytes: kind === "file" ? fact.sizeBytes : 0, linkTarget: "" as ByteString, rdev: fact.rdev, digest: fact.digest };
     this.entries.set(path, { ...common, ...rest });
+    if (fact.isSameContent !== true) this.forget(path);
+    if (fact.lacksDigest === true) this.lateDigests.set(path);
+    this.claims.keep(path, fact.type === "FileArrived" && fact.digest === undefined ? place : undefined);
+  }
+
+  /** What was remembered of its content. */
+  private forget(path: ByteString): void {
     this.sums.byPath.delete(path);
     this.lateAttributes.files.delete(path);
+    this.lateDigests.files.delete(path);
   }
 
   private setAttributes(fact: AttributesFact): void {
@@ -112,8 +125,8 @@ export class MemoryMirrorFiles implements MirrorFiles {
     for (const each of this.entries.keys()) {
       if (each !== path && !isBelow(each, path)) continue;
       this.entries.delete(each);
-      this.sums.byPath.delete(each);
-      this.lateAttributes.files.delete(each);
+      this.forget(each);
+      this.claims.keep(each, undefined);
     }
   }
 
@@ -246,4 +259,42 @@ class MemoryIntents implements Intents {
     this.groups.clear();
     return Promise.resolve();
   }
+}
+
+class MemoryClaims implements Claims {
+  private readonly files = new Map<ByteString, ClaimedFile>();
+
+  get count(): number {
+    return this.files.size;
+  }
+
+  note(files: readonly ClaimedFile[]): Promise<void> {
+    for (const file of files) this.files.set(file.path, file);
+    return Promise.resolve();
+  }
+
+  of({ path, place }: Pick<FileEntry, "path" | "place">): Claim | undefined {
+    const found = this.files.get(path);
+    return found !== undefined && isSamePlace(found.place, place) ? found.claim : undefined;
+  }
+
+  some(after: ByteString, countMax: number): ClaimedFile[] {
+    const paths = [...this.files.keys()].filter((path) => path > after).sort();
+    return paths.slice(0, countMax).map((path) => this.files.get(path)!);
+  }
+
+  done(files: readonly ClaimedFile[]): Promise<void> {
+    for (const { path, place } of files) if (isSamePlace(place, this.files.get(path)?.place)) this.files.delete(path);
+    return Promise.resolve();
+  }
+
+  /** Only a claim of that object. */
+  keep(path: ByteString, place: ObjectPlace | undefined): void {
+    const found = this.files.get(path);
+    if (found !== undefined && !isSamePlace(found.place, place)) this.files.delete(path);
+  }
+}
+
+function isSamePlace(a: ObjectPlace, b: ObjectPlace | undefined): boolean {
+  return b !== undefined && a.etag === b.etag && a.version === b.version;
 }

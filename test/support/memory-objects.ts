@@ -1,6 +1,7 @@
 /**
- * An object store in memory: no tree, as S3 is none. What was not settled may be lost in a crash, each object by itself. Every call can
- * be made to fail, and after a crash all do until the store is opened again.
+ * An object store in memory: no tree, as S3 is none, and as there a digest that an upload has only at its end is not kept. What was not
+ * settled may be lost in a crash, each object by itself. Every call can be made to fail, and after a crash all do until the store is
+ * opened again.
  */
 import { RainbowError } from "../../src/core/index.ts";
 import type { ByteString, ObjectPlace } from "../../src/core/index.ts";
@@ -94,8 +95,12 @@ export class MemoryObjects implements ObjectStore {
       this.onCall("write");
       upload.bytes = Buffer.concat([upload.bytes, bytes]);
     };
+    let lacksDigest = false;
     return {
       token,
+      get lacksDigest() {
+        return lacksDigest;
+      },
       get writtenBytes() {
         return upload.bytes.length;
       },
@@ -105,7 +110,8 @@ export class MemoryObjects implements ObjectStore {
       complete: async (metadata) => {
         this.onCall("complete");
         this.uploads.delete(token);
-        return this.hold(upload.key, metadata, upload.bytes);
+        lacksDigest = metadata.digest !== undefined;
+        return this.hold(upload.key, { ...metadata, digest: undefined }, upload.bytes);
       },
       abort: async () => void this.uploads.delete(token),
       suspend: async () => undefined,
@@ -146,8 +152,7 @@ export class MemoryObjects implements ObjectStore {
     const name = nameOf({ key, kind: metadata.kind });
     const held = this.objects.get(name);
     if (held === undefined) throw new RainbowError("OBJECT_CHANGED", `${key} is not there`);
-    this.objects.set(name, { ...held, metadata });
-    return held.place;
+    return this.hold(key, metadata, held.bytes); // A copy, as S3 has it: another place.
   }
 
   async delete(names: readonly ObjectName[]): Promise<FailedDeletion[]> {

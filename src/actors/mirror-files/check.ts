@@ -1,15 +1,16 @@
 /**
  * A mirror's file list against its object store: what is missing there, another than what was stored, or there without an entry. With
- * `readsData` every file is read and held to its digest. Mended, what is wrong is fetched anew by the next sync; nothing is deleted.
+ * `readsData` every file is read and held to its digest, or to what the server said of it. Mended, what is wrong is fetched anew by the
+ * next sync; nothing is deleted.
  */
-import { isRainbowError } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
 import type { ObjectStore, StoredObject } from "../../objects/index.ts";
 import type { FileEntry, MirrorFact, MirrorFiles } from "../../projections/index.ts";
 import type { Digests } from "../../rsync/index.ts";
+import { loseContent, provenFact, readBack } from "./prove.ts";
 import { isSameContent, lostFact } from "./recover.ts";
+import type { CareProgress } from "./recover.ts";
 import { sideBySide } from "./side-by-side.ts";
-import { startDigest } from "./view.ts";
 
 const BATCH_FACTS = 1000;
 
@@ -24,6 +25,8 @@ export interface CheckReport {
   /** Whose content was read and is what was stored. */
   readonly readCount: number;
   readonly readBytes: number;
+  /** Of those: the server's word on them was all there was, and is proven now. */
+  readonly provenCount: number;
   /** Read, and no digest is known of them: only their length speaks for them. */
   readonly unprovenCount: number;
 }
@@ -38,30 +41,27 @@ export interface CheckOptions {
   readonly progress?: CareProgress;
 }
 
-/** How far a check or a recovery is. */
-export interface CareProgress {
-  nameCount: number;
-  readBytes: number;
-}
-
 export async function* checkFiles(files: MirrorFiles, objects: ObjectStore, options: CheckOptions): AsyncGenerator<CheckedItem> {
-  const check = new Check(objects, options);
+  const check = new Check(files, objects, options);
   const list = await files.list();
   try {
     const facts: MirrorFact[] = [];
     for await (const { path, entry, object } of sideBySide(list, objects)) {
-      if (options.signal?.aborted === true) return;
+      if (options.signal?.aborted === true) break;
       if (options.progress !== undefined) options.progress.nameCount += 1;
-      const fault = await check.faultOf(path, entry, object);
+      const fault = await check.faultOf(entry, object);
+      facts.push(...check.proven.splice(0));
+      if (facts.length >= BATCH_FACTS) await files.record(facts.splice(0));
       if (fault === undefined || (fault.what === "foreign" && files.deletions.queued([path]).length > 0)) continue;
       if (fault.what === "attributes" && files.lateAttributes.has(path)) continue; // To be written yet.
       check.faultCount += 1;
       yield { type: "fault", path, ...fault };
-      const fact = options.mends && entry !== undefined ? mendingFact(entry, fault.what) : undefined;
-      if (fact !== undefined) facts.push(fact);
-      if (facts.length >= BATCH_FACTS) await files.record(facts.splice(0));
+      if (!options.mends || entry === undefined) continue;
+      if (fault.what === "damaged") await loseContent(files, list, [entry]);
+      else facts.push(...mendingFacts(entry, fault.what));
     }
     await files.record(facts);
+    if (options.signal?.aborted === true) return;
   } finally {
     list.close();
   }
@@ -75,52 +75,50 @@ interface Fault {
 
 class Check {
   faultCount = 0;
+  /** Facts that are to be recorded. */
+  readonly proven: MirrorFact[] = [];
+  private readonly files: MirrorFiles;
   private readonly objects: ObjectStore;
   private readonly options: CheckOptions;
   private entryCount = 0;
   private readCount = 0;
   private readBytes = 0;
+  private provenCount = 0;
   private unprovenCount = 0;
 
-  constructor(objects: ObjectStore, options: CheckOptions) {
+  constructor(files: MirrorFiles, objects: ObjectStore, options: CheckOptions) {
+    this.files = files;
     this.objects = objects;
     this.options = options;
   }
 
   report(): CheckReport {
-    const { entryCount, faultCount, readCount, readBytes, unprovenCount } = this;
-    return { entryCount, faultCount, readCount, readBytes, unprovenCount };
+    const { entryCount, faultCount, readCount, readBytes, provenCount, unprovenCount } = this;
+    return { entryCount, faultCount, readCount, readBytes, provenCount, unprovenCount };
   }
 
-  async faultOf(path: ByteString, entry: FileEntry | undefined, object: StoredObject | undefined): Promise<Fault | undefined> {
+  async faultOf(entry: FileEntry | undefined, object: StoredObject | undefined): Promise<Fault | undefined> {
     if (entry === undefined) return { what: "foreign", detail: "the file list does not have it" };
     this.entryCount += 1;
     if (object === undefined) return entry.place === undefined ? undefined : { what: "missing", detail: "the store does not have it" };
     if (entry.place === undefined && entry.kind === "directory") return undefined; // Nobody put it there for its own sake.
     if (!isSameContent(entry, object)) return { what: "changed", detail: changeOf(entry, object) };
-    const damage = this.options.readsData && entry.kind === "file" ? await this.damageOf(path, entry) : undefined;
+    const damage = this.options.readsData && entry.kind === "file" ? await this.damageOf(entry) : undefined;
     return damage ?? attributesFault(entry, object);
   }
 
-  private async damageOf(path: ByteString, { place, digest, sizeBytes }: FileEntry): Promise<Fault | undefined> {
-    const running = digest === undefined ? undefined : startDigest(await this.options.digests(), digest.name);
-    let lengthBytes = 0;
-    try {
-      for await (const bytes of this.objects.read(path, { place: place! })) {
-        running?.update(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-        lengthBytes += bytes.length;
-        if (this.options.progress !== undefined) this.options.progress.readBytes += bytes.length;
-      }
-    } catch (error) {
-      if (isRainbowError(error, "OBJECT_CHANGED")) return { what: "changed", detail: error.message };
-      throw error;
-    }
+  private async damageOf(entry: FileEntry): Promise<Fault | undefined> {
+    const claim = entry.digest === undefined ? this.files.claims.of(entry) : undefined;
+    const reading = await readBack(this.objects, await this.options.digests(), entry, claim, this.options);
+    if (reading === undefined) return undefined;
+    const { fault, lengthBytes, digest } = reading;
     this.readBytes += lengthBytes;
-    if (lengthBytes !== sizeBytes) return { what: "damaged", detail: `it has ${lengthBytes} bytes, ${sizeBytes} were stored` };
-    if (running !== undefined && !running.digest().equals(digest!.bytes))
-      return { what: "damaged", detail: `its ${digest!.name} is another than that of what was stored` };
+    if (fault !== undefined) return fault;
     this.readCount += 1;
-    if (running === undefined) this.unprovenCount += 1;
+    if (digest === undefined) this.unprovenCount += 1;
+    if (digest === undefined || entry.digest !== undefined) return undefined;
+    this.provenCount += 1;
+    this.proven.push(provenFact(entry, digest, this.objects));
     return undefined;
   }
 }
@@ -139,8 +137,8 @@ export function attributesFault(entry: FileEntry, { metadata }: StoredObject): F
   return hasSameTime && hasSameMode ? undefined : { what: "attributes", detail: hasSameTime ? "its mode is another" : "its time is another" };
 }
 
-function mendingFact(entry: FileEntry, what: MirrorFault): MirrorFact | undefined {
+function mendingFacts(entry: FileEntry, what: MirrorFault): MirrorFact[] {
   const { path, mode, mtimeSeconds, mtimeNanos } = entry;
-  if (what === "foreign") return undefined;
-  return what === "attributes" ? { type: "AttributesSet", path, mode, mtimeSeconds, mtimeNanos } : lostFact(entry);
+  if (what === "foreign") return [];
+  return [what === "attributes" ? { type: "AttributesSet", path, mode, mtimeSeconds, mtimeNanos } : lostFact(entry)];
 }

@@ -33,6 +33,8 @@ export interface Decided {
   readonly emptied: readonly ByteString[];
   /** Their objects carry older attributes now. */
   readonly late: readonly ByteString[];
+  /** Their objects do not have their digests. */
+  readonly lateDigests: readonly ByteString[];
   /** To be told once the batch is stored. */
   readonly names: DecidedNames;
 }
@@ -72,8 +74,9 @@ export class Decider {
   // Of the batch that is being decided.
   private changes: Change[] = [];
   private names: DecidedNames = { places: [], revision: undefined };
-  private readonly marks = new Map<ByteString, "replaced" | "late">();
-  private hasLate = false;
+  private replaced = new Set<ByteString>();
+  private late = new Set<ByteString>();
+  private lateDigests = new Set<ByteString>();
   private emptied: ByteString[] = [];
 
   /** Nodes are made in this epoch, which nobody else uses. */
@@ -91,14 +94,11 @@ export class Decider {
   decide(facts: readonly MirrorFact[]): Decided {
     this.dropApplied();
     [this.changes, this.names, this.emptied] = [[], { places: [], revision: undefined }, []];
-    this.marks.clear();
-    this.hasLate = false;
+    [this.replaced, this.late, this.lateDigests] = [new Set(), new Set(), new Set()];
     this.batches.push(this.names);
     for (const fact of facts) this.take(fact);
     const { changes, names, emptied } = this;
-    const [replaced, late]: [ByteString[], ByteString[]] = [[], []];
-    for (const [path, mark] of this.marks) (mark === "late" ? late : replaced).push(path);
-    return { changes, replaced, emptied, late, names };
+    return { changes, replaced: [...this.replaced], emptied, late: [...this.late], lateDigests: [...this.lateDigests], names };
   }
 
   private take(fact: MirrorFact): void {
@@ -124,14 +124,20 @@ export class Decider {
     if (before?.kind === "directory" && kind !== "directory") this.loseDirectory(fact.path);
     this.changes.push(eventOf(fact, node, parent, name));
     this.note(parent, name, { node, kind, hasObject: fact.place !== undefined });
-    if (before !== undefined) this.marks.set(fact.path, "replaced");
+    if (before !== undefined && fact.isSameContent !== true) this.replace(fact.path);
+    if (fact.lacksDigest === true) this.lateDigests.add(fact.path);
+  }
+
+  private replace(path: ByteString): void {
+    this.replaced.add(path);
+    this.late.delete(path);
+    this.lateDigests.delete(path);
   }
 
   private loseDirectory(path: ByteString): void {
     this.directories.clear();
     this.emptied.push(path);
-    if (!this.hasLate) return;
-    for (const [below, mark] of this.marks) if (mark === "late" && below.startsWith(`${path}/`)) this.marks.delete(below);
+    for (const late of [this.late, this.lateDigests]) for (const below of late) if (below.startsWith(`${path}/`)) late.delete(below);
   }
 
   private withdraw({ path, reason }: MirrorFact & { readonly type: "FileWithdrawn" }): void {
@@ -141,7 +147,7 @@ export class Decider {
     if (known.kind === "directory") this.loseDirectory(path);
     this.changes.push({ type: "FileWithdrawn", node: known.node, parent, name, reason });
     this.note(parent, name, null);
-    this.marks.set(path, "replaced");
+    this.replace(path);
   }
 
   private setAttributes({ path, mode, mtimeSeconds, mtimeNanos }: AttributesFact): void {
@@ -149,9 +155,7 @@ export class Decider {
     if (known === undefined) return;
     const attributes = { mode, uid: 0, gid: 0, mtimeSeconds, mtimeNanos, btimeSeconds: 0, btimeNanos: 0, xattrs: [] };
     this.changes.push({ type: "AttributesSet", node: known.node, attributes, linkTarget: "" as ByteString });
-    if (!known.hasObject) return;
-    this.marks.set(path, "late");
-    this.hasLate = true;
+    if (known.hasObject) this.late.add(path);
   }
 
   private placeOf(path: ByteString): { readonly parent: NodeId; readonly name: ByteString; readonly known: Known } | undefined {
@@ -180,7 +184,7 @@ export class Decider {
     const node = this.mint();
     const stamp = { mode: 0o755, mtimeSeconds: 0, mtimeNanos: 0 };
     const nothing = { sizeBytes: 0, rdev: 0, digest: undefined, place: undefined };
-    if (this.known(parent, name) !== undefined) this.marks.set(path, "replaced");
+    if (this.known(parent, name) !== undefined) this.replace(path);
     this.changes.push({ type: "FileArrived", node, parent, name, kind: "directory", ...stamp, ...nothing });
     this.note(parent, name, { node, kind: "directory", hasObject: false });
     return node;

@@ -5,12 +5,14 @@
  */
 export { openMirror } from "./open.ts";
 export { checkFiles } from "./check.ts";
-export type { CareProgress, CheckedItem, CheckOptions, CheckReport, MirrorFault } from "./check.ts";
+export type { CheckedItem, CheckOptions, CheckReport, MirrorFault } from "./check.ts";
 export { forgetPaths } from "./forget.ts";
-export { writeLateAttributes } from "./late.ts";
+export { writeLateAttributes, writeLateDigests, writeSomeLateDigests } from "./late.ts";
 export { reconcileIntents } from "./reconcile.ts";
 export { recoverFiles } from "./recover.ts";
-export type { RecoveredItem, RecoverReport } from "./recover.ts";
+export type { CareProgress, RecoveredItem, RecoverReport } from "./recover.ts";
+export { scrubFiles } from "./scrub.ts";
+export type { ScrubbedItem, ScrubReport } from "./scrub.ts";
 export { mirrorView } from "./view.ts";
 export type { MirrorContent } from "./view.ts";
 export type { MirrorDefinition, OpenedMirror, OpenMirrorOptions } from "./open.ts";

@@ -1,13 +1,55 @@
 /**
- * Modes and times that changed alone, written to objects late: a bucket can change them only by a copy of the object, and an upstream
- * that touches its files every day must not cost a copy of each. Stopped at any moment, it is found to be done or is done again.
+ * Modes and times that changed alone, and digests that were known only when their objects were whole, written to objects late: a bucket
+ * can change what describes an object only by a copy of it, and an upstream that touches its files every day must not cost a copy of
+ * each. Stopped at any moment, it is found to be done or is done again.
  */
 import { isRainbowError } from "../../core/index.ts";
+import type { ByteString } from "../../core/index.ts";
 import type { ObjectMetadata, ObjectPlace, ObjectStore, StoredObject } from "../../objects/index.ts";
-import type { FileEntry, LateFile, MirrorFact, MirrorFiles } from "../../projections/index.ts";
+import type { FileEntry, LateAttributes, LateFile, MirrorFact, MirrorFiles } from "../../projections/index.ts";
+
+const PAGE = 1000;
 
 /** Writes the attributes of these as the list has them now; returns how many. What is gone, or was changed by others, is left to `check`. */
-export async function writeLateAttributes(files: MirrorFiles, objects: ObjectStore, late: readonly LateFile[], signal?: AbortSignal): Promise<number> {
+export function writeLateAttributes(files: MirrorFiles, objects: ObjectStore, late: readonly LateFile[], signal?: AbortSignal): Promise<number> {
+  return write(files, files.lateAttributes, objects, late, signal);
+}
+
+/** As `writeLateAttributes`, for objects whose digest was not known when they were described. */
+export function writeLateDigests(files: MirrorFiles, objects: ObjectStore, late: readonly LateFile[], signal?: AbortSignal): Promise<number> {
+  return write(files, files.lateDigests, objects, late, signal);
+}
+
+/** What a sync may write of late digests: each costs the store a copy of its object. */
+export interface LateDigestLimits {
+  readonly countMax: number;
+  readonly bytesMax: number;
+}
+
+/** Some of all. None where a bucket keeps versions: each copy would stay there as another one. */
+export async function writeSomeLateDigests(files: MirrorFiles, objects: ObjectStore, limits: LateDigestLimits, signal?: AbortSignal): Promise<number> {
+  return objects.features.keepsVersions ? 0 : writeLateDigests(files, objects, await fittingDigests(files, limits), signal);
+}
+
+async function fittingDigests(files: MirrorFiles, { countMax, bytesMax }: LateDigestLimits): Promise<LateFile[]> {
+  const chosen: LateFile[] = [];
+  let chosenBytes = 0;
+  const list = await files.list();
+  try {
+    for (let page = files.lateDigests.some("" as ByteString, PAGE); page.length > 0; page = files.lateDigests.some(page.at(-1)!.path, PAGE))
+      for (const file of page) {
+        const sizeBytes = list.entry(file.path)?.sizeBytes ?? 0;
+        if (chosenBytes + sizeBytes > bytesMax) continue;
+        chosenBytes += sizeBytes;
+        if (chosen.push(file) === countMax) return chosen;
+      }
+    return chosen;
+  } finally {
+    list.close();
+  }
+}
+
+async function write(files: MirrorFiles, queue: LateAttributes, objects: ObjectStore, late: readonly LateFile[], signal?: AbortSignal): Promise<number> {
   let writtenCount = 0;
   for (const file of late) {
     if (signal?.aborted === true) break;
@@ -20,14 +62,13 @@ export async function writeLateAttributes(files: MirrorFiles, objects: ObjectSto
     }
     const place = entry === undefined ? undefined : await written(objects, entry);
     if (entry === undefined || place === undefined) continue;
-    const sums = files.sums.of(entry);
     await objects.settle();
-    await files.record([factOf(entry, place)]);
-    if (sums !== undefined) files.sums.remember(entry.path, entry, sums); // The content is what it was; its fact forgot them.
-    await files.lateAttributes.done([file]);
+    const claim = files.claims.of(entry);
+    if (claim !== undefined) await files.claims.note([{ path: entry.path, place, claim }]); // It speaks for that content, wherever it lies.
+    await files.record([{ ...factOf(entry, place), isSameContent: true }]);
+    await queue.done([file]);
     writtenCount++;
   }
-  await files.sums.flush();
   return writtenCount;
 }
 
@@ -49,7 +90,8 @@ async function written(objects: ObjectStore, entry: FileEntry): Promise<ObjectPl
 
 function isDescribedAs({ metadata: found }: StoredObject, { mode, mtimeSeconds, mtimeNanos, digest }: ObjectMetadata): boolean {
   if (found?.mode !== mode || found.mtimeSeconds !== mtimeSeconds || found.mtimeNanos !== mtimeNanos) return false;
-  return found.digest === undefined || (digest !== undefined && Buffer.from(found.digest.bytes).equals(digest.bytes));
+  if (found.digest === undefined || digest === undefined) return found.digest === digest;
+  return found.digest.name === digest.name && Buffer.from(found.digest.bytes).equals(digest.bytes);
 }
 
 function metadataOf({ kind, mode, mtimeSeconds, mtimeNanos, linkTarget, digest }: FileEntry): ObjectMetadata | undefined {
@@ -57,7 +99,10 @@ function metadataOf({ kind, mode, mtimeSeconds, mtimeNanos, linkTarget, digest }
   return { kind, mode, mtimeSeconds, mtimeNanos, linkTarget: kind === "symlink" ? linkTarget : undefined, digest };
 }
 
-function factOf({ path, kind, mode, mtimeSeconds, mtimeNanos, sizeBytes, rdev, linkTarget, digest }: FileEntry, place: ObjectPlace): MirrorFact {
+type ArrivalFact = MirrorFact & { readonly type: "FileArrived" | "LinkArrived" };
+
+/** The entry as it is, under this place. */
+export function factOf({ path, kind, mode, mtimeSeconds, mtimeNanos, sizeBytes, rdev, linkTarget, digest }: FileEntry, place: ObjectPlace): ArrivalFact {
   if (kind === "symlink") return { type: "LinkArrived", path, linkTarget, mode, mtimeSeconds, mtimeNanos, place };
   return { type: "FileArrived", path, kind, mode, mtimeSeconds, mtimeNanos, sizeBytes, rdev, digest, place };
 }

@@ -25,6 +25,12 @@ export interface RecorderOptions {
   readonly onFailed: (cause: unknown) => void;
 }
 
+/** Of what one batch notes as late. */
+interface Marks {
+  readonly attributes: number;
+  readonly digests: number;
+}
+
 export class Recorder implements MirrorFiles {
   private readonly options: RecorderOptions;
   private readonly decider: Decider;
@@ -66,6 +72,14 @@ export class Recorder implements MirrorFiles {
     return this.options.memory.intents;
   }
 
+  get lateDigests(): MirrorMemory["lateDigests"] {
+    return this.options.memory.lateDigests;
+  }
+
+  get claims(): MirrorMemory["claims"] {
+    return this.options.memory.claims;
+  }
+
   async list(): Promise<FileList> {
     const { projection } = this.options;
     projection.follow(this.durable);
@@ -88,25 +102,33 @@ export class Recorder implements MirrorFiles {
   private async recordBatch(facts: readonly MirrorFact[]): Promise<Revision> {
     this.refuseWhenFailed();
     const decided = this.decider.decide(facts);
-    const mark = this.lateAttributes.takeMark();
-    const stored = this.handOver(decided, mark);
+    const marks = { attributes: this.lateAttributes.takeMark(), digests: this.lateDigests.takeMark() };
+    const stored = this.handOver(decided, marks);
     this.underWay = Promise.allSettled([this.underWay, stored]).then(() => undefined); // Each would hold the results of all before it.
     const revision = await stored;
     decided.names.revision = revision;
     this.durable = Math.max(this.durable, revision) as Revision;
-    await this.orFail(this.lateAttributes.clear(decided, mark));
+    await this.orFail(this.forgetOld(facts, decided, marks));
     return revision;
   }
 
+  /** What was remembered of objects that are others now, or gone. */
+  private async forgetOld(facts: readonly MirrorFact[], decided: Decided, marks: Marks): Promise<void> {
+    await this.lateAttributes.clear(decided, marks.attributes);
+    await this.lateDigests.clear(decided, marks.digests);
+    await this.claims.clear(facts, decided.emptied);
+  }
+
   /** In the order of the calls: each is handed over once the one before it was, and is not waited for by the next. */
-  private async handOver(decided: Decided, mark: number): Promise<Revision> {
+  private async handOver(decided: Decided, marks: Marks): Promise<Revision> {
     const [before, earlier] = [this.handedOver, this.underWay];
     const handed = (async (): Promise<{ readonly stored: Promise<Revision> }> => {
       await before;
       this.refuseWhenFailed();
       await this.sums.forget(decided.replaced);
       await this.sums.forgetBelow(decided.emptied);
-      await this.lateAttributes.add(decided.late, mark);
+      await this.lateAttributes.add(decided.late, marks.attributes);
+      await this.lateDigests.add(decided.lateDigests, marks.digests);
       return { stored: decided.changes.length === 0 ? this.afterThose(earlier) : this.send(decided.changes) };
     })();
     this.handedOver = handed.then(

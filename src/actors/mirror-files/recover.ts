@@ -5,7 +5,6 @@
 import type { ByteString } from "../../core/index.ts";
 import type { ObjectKind, ObjectMetadata, ObjectStore, StoredObject } from "../../objects/index.ts";
 import type { FileEntry, MirrorFact, MirrorFiles } from "../../projections/index.ts";
-import type { CareProgress } from "./check.ts";
 import { sideBySide } from "./side-by-side.ts";
 import type { Pair } from "./side-by-side.ts";
 
@@ -15,6 +14,12 @@ const HEADS_AT_ONCE = 64; // A store that does not list metadata is asked for ea
 export type RecoveredItem =
   | { readonly type: "recovered"; readonly path: ByteString; readonly what: "adopted" | "corrected" | "withdrawn" | "ignored" }
   | ({ readonly type: "summary" } & RecoverReport);
+
+/** How far a check, a scrub or a recovery is. */
+export interface CareProgress {
+  nameCount: number;
+  readBytes: number;
+}
 
 export interface RecoverReport {
   /** In the store. */

@@ -7,8 +7,8 @@ import type { ByteString, NodeId } from "../../core/index.ts";
 import type { ObjectStore } from "../../objects/index.ts";
 import { pathOfNode } from "../../projections/index.ts";
 import type { NodeRecord, View } from "../../projections/index.ts";
-import { DIGEST_BYTES } from "../../rsync/index.ts";
-import type { DigestName, Digests, RunningDigest } from "../../rsync/index.ts";
+import type { Digests } from "../../rsync/index.ts";
+import { startDigest } from "./prove.ts";
 
 export interface MirrorContent {
   readonly objects: () => Promise<ObjectStore>;
@@ -54,11 +54,6 @@ async function* verified(view: View, node: NodeId, { objects, digests }: MirrorC
   if (lengthBytes !== record.sizeBytes) throw corrupt(path, `it has ${lengthBytes} bytes, ${record.sizeBytes} were stored`);
   if (digest !== undefined && running?.digest().equals(digest.bytes) === false)
     throw corrupt(path, `its ${digest.name} is another than that of what was stored`);
-}
-
-/** undefined where the digest cannot be computed here: then the length alone speaks for the content. */
-export function startDigest(digests: Digests, name: string): RunningDigest | undefined {
-  return Object.hasOwn(DIGEST_BYTES, name) && name !== "md4-seeded" ? digests.ofFile(name as DigestName, 0) : undefined;
 }
 
 function corrupt(path: ByteString, why: string): RainbowError {

@@ -6,7 +6,7 @@
 import { isRainbowError } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
 import type { NewObject, NewUpload, ObjectMetadata, ObjectName, ObjectPlace, ObjectStore, Upload } from "../../objects/index.ts";
-import type { MirrorFact, MirrorFiles, RememberedSums } from "../../projections/index.ts";
+import type { Claim, ClaimedFile, MirrorFact, MirrorFiles, RememberedSums } from "../../projections/index.ts";
 
 import type { RunningDigest } from "../../rsync/index.ts";
 import type { Intent, IntentLog, Noted } from "./intent-log.ts";
@@ -35,6 +35,8 @@ interface Common {
   readonly forgetsSums: boolean;
   /** Of the new content; remembered once its fact is recorded. */
   readonly sums: SumsToRemember | undefined;
+  /** What the server said of the content, where that is all that is known. */
+  readonly claim?: Claim | undefined;
 }
 
 export type Work =
@@ -87,6 +89,7 @@ export class Depot {
   private facts: MirrorFact[] = [];
   private noted: Noted[] = [];
   private sums: (SumsToRemember & { readonly key: ByteString })[] = [];
+  private claims: ClaimedFile[] = [];
   private storedBytes = 0;
   private commits: Promise<void> = Promise.resolve();
   private commitCount = 0;
@@ -296,7 +299,7 @@ export class Depot {
       for await (const piece of this.store.read(work.key, { place })) digest.update(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
       if (!digest.digest().equals(check.digest)) return this.lose(work.key);
     }
-    this.note(work, place, upload.writtenBytes);
+    this.note(work, place, upload.writtenBytes, upload.lacksDigest);
   }
 
   private async resume(work: Work & { readonly kind: "resume" }): Promise<void> {
@@ -305,7 +308,8 @@ export class Depot {
       await upload?.abort();
       return this.lose(work.key);
     }
-    this.note(work, await upload.complete(work.upload.metadata), work.lengthBytes);
+    const place = await upload.complete(work.upload.metadata);
+    this.note(work, place, work.lengthBytes, upload.lacksDigest);
   }
 
   private async setAttributes(work: Work & { readonly kind: "attributes" }): Promise<void> {
@@ -331,17 +335,19 @@ export class Depot {
     this.lostCount++;
   }
 
-  private note(work: Common, place: ObjectPlace, bytes: number): void {
+  private note(work: Common, place: ObjectPlace, bytes: number, lacksDigest = false): void {
     const fact = work.fact(place);
-    if (fact !== undefined) this.facts.push(fact);
+    if (fact !== undefined) this.facts.push(fact.type === "FileArrived" && lacksDigest ? { ...fact, lacksDigest } : fact);
+    if (work.claim !== undefined) this.claims.push({ path: work.key, place, claim: work.claim });
     if (work.sums !== undefined) this.sums.push({ ...work.sums, key: work.key });
     this.storedBytes += bytes;
   }
 
   /** Makes durable and records what was stored so far. Commits follow one another, and work goes on meanwhile. */
   private commit(): void {
-    const { facts, sums, noted } = this;
+    const { facts, sums, claims, noted } = this;
     this.facts = [];
+    this.claims = [];
     this.noted = [];
     this.sums = [];
     this.storedBytes = 0;
@@ -351,6 +357,7 @@ export class Depot {
       try {
         if (this.commitFailure !== undefined) return;
         await this.store.settle();
+        if (claims.length > 0) await this.files.claims.note(claims);
         for (let at = 0; at < facts.length; at += FACTS_MAX) await this.files.record(facts.slice(at, at + FACTS_MAX));
         for (const each of noted) this.log.over(each);
         for (const { key, file, sums: remembered } of sums) this.files.sums.remember(key, file, remembered);

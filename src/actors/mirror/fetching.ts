@@ -2,7 +2,7 @@
 import { assert } from "../../core/index.ts";
 import type { ByteString, ContentDigest } from "../../core/index.ts";
 import type { ObjectStore } from "../../objects/index.ts";
-import type { FileEntry, MirrorFiles } from "../../projections/index.ts";
+import type { Claim, FileEntry, MirrorFiles } from "../../projections/index.ts";
 import type { DigestName, Entry, SessionEvent } from "../../rsync/index.ts";
 import type { Resumable } from "./broken-uploads.ts";
 import type { ContentCheck, Depot, PlaceHolder, SumsToRemember, Work } from "./depot.ts";
@@ -51,6 +51,8 @@ interface Told {
   /** It is what is stored already, by its digest. */
   readonly isKnown: boolean;
   readonly check: ContentCheck | undefined;
+  /** Where its digest is the server's word alone. */
+  readonly claim: Claim | undefined;
 }
 
 interface Follower {
@@ -105,7 +107,7 @@ export class Fetching {
     }
     const rank = order.rankOf(entry.path);
     const holder: PlaceHolder = { key: entry.path, place: undefined };
-    const led = this.groups.lead(entry, { holder, sizeBytes: 0, digest: undefined, state: "coming", rank, followers: [] });
+    const led = this.groups.lead(entry, { holder, sizeBytes: 0, digest: undefined, claim: undefined, state: "coming", rank, followers: [] });
     if (!this.hasAsked) {
       this.hasAsked = true;
       watcher.phase("fetching");
@@ -119,7 +121,9 @@ export class Fetching {
   isStored(entry: Entry, stored: FileEntry): void {
     if (stored.place === undefined || this.groups.of(entry) !== undefined) return;
     const holder = { key: stored.path, place: stored.place };
-    this.groups.lead(entry, { holder, sizeBytes: stored.sizeBytes, digest: stored.digest, state: "stored", rank: 0, followers: [] });
+    const { sizeBytes, digest } = stored;
+    const claim = digest === undefined ? this.parts.files.claims.of(stored) : undefined;
+    this.groups.lead(entry, { holder, sizeBytes, digest, claim, state: "stored", rank: 0, followers: [] });
   }
 
   private follow(group: LinkGroup<Follower>, follower: Follower): void {
@@ -136,7 +140,7 @@ export class Fetching {
     if (options.dryRun) return;
     directory.pendingCount++;
     directory.isChanged = true;
-    const { sizeBytes, digest } = group;
+    const { sizeBytes, digest, claim } = group;
     const fact: Work & { readonly kind: "copy" } = {
       kind: "copy",
       key: entry.path,
@@ -145,6 +149,7 @@ export class Fetching {
       fact: (place) => arrivedFact(entry, { sizeBytes, digest }, place),
       forgetsSums: stored !== undefined && stored.sizeBytes >= FORGET_BYTES_MIN,
       sums: undefined,
+      claim,
     };
     this.room.add({ rank: Math.max(group.rank, order.rankOf(entry.path)), work: fact, directory });
   }
@@ -168,7 +173,7 @@ export class Fetching {
   }
 
   /** A content is whole. Has to wait only for uploads that come last. */
-  arrive(wanted: WantedFile, arrival: Arrival, { event, digestName, isKnown, check }: Told): void | Promise<void> {
+  arrive(wanted: WantedFile, arrival: Arrival, { event, digestName, isKnown, check, claim }: Told): void | Promise<void> {
     const { counts, watcher } = this.parts;
     const { entry, stored, group, directory, rank } = wanted;
     counts.comeCount++;
@@ -176,11 +181,11 @@ export class Fetching {
     counts.fetchedBytes += arrival.literalBytes;
     counts.reusedBytes += arrival.lengthBytes - arrival.literalBytes;
     const isUnchanged = (arrival.content.kind === "source" && arrival.content.source.entry === stored) || isKnown;
-    const isProven = event.outcome === "verified" || check !== undefined;
-    const digest = isProven ? { name: digestName, bytes: event.digest } : isUnchanged ? stored!.digest : undefined;
+    const digest = claim === undefined ? { name: digestName, bytes: event.digest } : isUnchanged ? stored!.digest : undefined;
     if (group !== undefined) {
       group.sizeBytes = event.lengthBytes;
       group.digest = digest;
+      group.claim = digest === undefined ? claim : undefined;
       group.state = "stored";
       if (isUnchanged) group.holder.place = stored!.place!;
     }
@@ -191,7 +196,7 @@ export class Fetching {
     } else {
       counts.arrivedCount++;
       watcher.item({ path: entry.path, what: stored === undefined ? "added" : "changed", why: "" });
-      const work = this.workFor(wanted, arrival, digest, check);
+      const work = { ...this.workFor(wanted, arrival, digest, check), claim };
       if (work.kind === "complete" && rank > 0) return this.arriveLater({ ...work, kind: "complete" }, wanted, arrival);
       this.room.add({ rank, work, directory });
     }

@@ -3,6 +3,7 @@
  * every key is a whole object. Without a place for further groups, files are fetched once for each name.
  */
 import type { ContentDigest } from "../../core/index.ts";
+import type { Claim } from "../../projections/index.ts";
 import type { Entry } from "../../rsync/index.ts";
 import type { PlaceHolder } from "./depot.ts";
 
@@ -13,6 +14,7 @@ export interface LinkGroup<Follower> {
   readonly holder: PlaceHolder;
   sizeBytes: number;
   digest: ContentDigest | undefined;
+  claim: Claim | undefined;
   /** coming: asked for, or taken from the wire. stored: on its way into the store, in order. */
   state: "coming" | "stored" | "failed";
   /** When the content becomes visible; see PublicationOrder. */

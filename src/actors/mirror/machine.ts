@@ -1,9 +1,9 @@
 /**
  * The mirror actor's life. A sync is one effect, and tells which phase it is in; the machine knows waiting, coalescing and retries.
  *
- *   waiting ──(due, TRIGGER)──> syncing: connecting ─> listing ─> comparing <─> fetching ─> publishing ─> deleting ─> committing
- *      ^  ^                        │                                                                                      │
- *      │  └────────(done)──────────┼──────────────────────────────────────────────────────────────────────────────────────┘
+ *   waiting ──(due, TRIGGER)──> syncing: connecting ─> listing ─> comparing <─> fetching ─> publishing ─> deleting ─> committing ─> scrubbing
+ *      ^  ^                        │                                                                                                    │
+ *      │  └────────(done)──────────┼────────────────────────────────────────────────────────────────────────────────────────────────────┘
  *      │                           └──(it may work later)──> backingOff ──> syncing
  *      └──────────(a person must look)──────┘
  */
@@ -149,7 +149,7 @@ export const mirrorActor = setup({
         ],
       },
       initial: "connecting",
-      states: { connecting: {}, listing: {}, comparing: {}, fetching: {}, publishing: {}, deleting: {}, committing: {} },
+      states: { connecting: {}, listing: {}, comparing: {}, fetching: {}, publishing: {}, deleting: {}, committing: {}, scrubbing: {} },
       on: {
         TRIGGER: { actions: { type: "want", params: ({ event }) => ({ cause: event.cause }) } },
         PHASE: [
@@ -160,6 +160,7 @@ export const mirrorActor = setup({
           { guard: { type: "isPhase", params: ({ event }) => ({ is: event.phase === "publishing" }) }, target: ".publishing" },
           { guard: { type: "isPhase", params: ({ event }) => ({ is: event.phase === "deleting" }) }, target: ".deleting" },
           { guard: { type: "isPhase", params: ({ event }) => ({ is: event.phase === "committing" }) }, target: ".committing" },
+          { guard: { type: "isPhase", params: ({ event }) => ({ is: event.phase === "scrubbing" }) }, target: ".scrubbing" },
         ],
         STOP: "stopped",
       },

@@ -2,7 +2,7 @@
 import { assert } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
 import type { ObjectStore } from "../../objects/index.ts";
-import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
+import type { Claim, FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
 import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsync/index.ts";
 import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -178,6 +178,10 @@ export class Receiver {
   private async endLarge(event: FileEnd, wanted: WantedFile, incoming: Incoming): Promise<void> {
     const arrival = await incoming.finish();
     const { content } = arrival;
+    if (content.kind === "source" && this.isDenied(event, content.source.entry)) {
+      await this.parts.files.sums.forget([content.source.entry.path]); // They are of another content.
+      return this.spoil(event, incoming);
+    }
     if (content.kind === "upload" && this.isKnown(event, wanted)) await content.upload.abort();
     await this.arrive(event, wanted, arrival);
     await this.parts.depot.room();
@@ -208,6 +212,7 @@ export class Receiver {
       digestName: this.agreement!.digest,
       isKnown: this.isKnown(event, wanted),
       check: this.checkFor(event),
+      claim: this.claimOf(event, arrival),
     });
   }
 
@@ -224,6 +229,19 @@ export class Receiver {
     const { digest: name, seed } = this.agreement!;
     if (event.outcome !== "unverified" || !store.features.isTree) return undefined;
     return { start: () => digests.ofFile(name, seed), digest: event.digest };
+  }
+
+  /** What the server says of a content that nobody here has read; undefined where it is proven, or will be before it is recorded. */
+  private claimOf(event: FileEnd, { content }: Arrival): Claim | undefined {
+    const { digest, seed } = this.agreement!;
+    const known = content.kind === "source" ? content.source.entry.digest : undefined; // It is that, byte for byte.
+    const isProven = event.outcome === "verified" || (known?.name === digest && known.bytes.equals(event.digest));
+    return isProven || this.parts.store.features.isTree ? undefined : { digest, seed, bytes: event.digest };
+  }
+
+  /** As its blocks say, the content is what the store has; by its digest it is not. */
+  private isDenied(event: FileEnd, { digest: known }: FileEntry): boolean {
+    return event.outcome === "unverified" && known !== undefined && known.name === this.agreement!.digest && !known.bytes.equals(event.digest);
   }
 
   /** The session ended in the middle. What was not reached is among the resumables again; what is returned can be gone on with as well. */

@@ -1,12 +1,12 @@
 /** What a sync did, and what it tells while it runs. */
 import type { ByteString } from "../../core/index.ts";
 
-export type SyncPhase = "connecting" | "listing" | "comparing" | "fetching" | "publishing" | "deleting" | "committing";
+export type SyncPhase = "connecting" | "listing" | "comparing" | "fetching" | "publishing" | "deleting" | "committing" | "scrubbing";
 
 /** One name, for whoever wants to see each. */
 export interface SyncItem {
   readonly path: ByteString;
-  readonly what: "added" | "changed" | "touched" | "copied" | "deleted" | "queued" | "skipped" | "failed";
+  readonly what: "added" | "changed" | "touched" | "copied" | "deleted" | "queued" | "skipped" | "failed" | "lost";
   /** For people; "" where nothing is to be said. */
   readonly why: string;
 }

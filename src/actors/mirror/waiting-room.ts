@@ -72,9 +72,9 @@ export class WaitingRoom {
   }
 
   private laterWork({ upload, ...work }: Complete, begun: { readonly key: ByteString; readonly lengthBytes: number }): Work {
-    const { key, fact, forgetsSums, sums, metadata } = work;
+    const { key, fact, forgetsSums, sums, claim, metadata } = work;
     const { lengthBytes } = begun;
-    const common = { key, fact, forgetsSums, sums };
+    const common = { key, fact, forgetsSums, sums, claim };
     if (this.parts.store.features.isTree)
       return { ...common, kind: "resume", token: upload.token, lengthBytes, upload: { key, metadata, sizeBytes: lengthBytes } };
     const holder: PlaceHolder = { key: begun.key, place: undefined };

@@ -7,6 +7,7 @@ export type { SyncHistory } from "./history.ts";
 export { loginOf } from "./passwords.ts";
 export { MirrorRunner } from "./runner.ts";
 export type { LifeBrief, MirrorRunnerOptions } from "./runner.ts";
+export { scrubbed } from "./scrubbing.ts";
 export { rulesOfLines, settingsOf, settingsOfWords } from "./settings.ts";
 export type { LoginDigest } from "./settings.ts";
 export { parseSource, parseTarget, targetOf } from "./source.ts";

@@ -6,8 +6,8 @@ import { createHash } from "node:crypto";
 import { createActor, fromPromise } from "xstate";
 import type { Actor } from "xstate";
 import { mirrorActor, mirrorAlarms, nextStartMs, syncMirror } from "../../actors/mirror/index.ts";
-import type { BrokenUpload, Dial, SyncMemory, SyncOutcome, SyncProgress, SyncWatcher } from "../../actors/mirror/index.ts";
-import { writeLateAttributes } from "../../actors/mirror-files/index.ts";
+import type { BrokenUpload, Dial, SyncMemory, SyncOptions, SyncOutcome, SyncPhase, SyncProgress, SyncWatcher } from "../../actors/mirror/index.ts";
+import { writeLateAttributes, writeSomeLateDigests } from "../../actors/mirror-files/index.ts";
 import type { OpenedMirror } from "../../actors/mirror-files/index.ts";
 import { RainbowError } from "../../core/index.ts";
 import type { ByteString, Clock, Random } from "../../core/index.ts";
@@ -17,6 +17,8 @@ import type { MirrorSettings } from "../operations/index.ts";
 import { readBrokenUploads, writeBrokenUploads } from "./broken-uploads-file.ts";
 import type { SyncHistory } from "./history.ts";
 import { loginOf } from "./passwords.ts";
+import type { ScrubParts } from "./scrubbing.ts";
+import { scrubAfterSync, together } from "./scrubbing.ts";
 import { settingsOf, syncOptionsOf } from "./settings.ts";
 import type { LoginDigest } from "./settings.ts";
 import { mirrorSource, parseSource } from "./source.ts";
@@ -25,6 +27,8 @@ import { Turns } from "./turns.ts";
 const MIRRORS_AT_ONCE = 4; // Each may hold two hundred megabytes of parts and lists.
 const LATE_PER_SYNC = 100; // Attributes of before that a sync writes when all else is done: a few, as each may cost a copy.
 const CHECKPOINT_BYTES = 256 << 20; // Of one file: a killed process fetches about so much of it again.
+/** Digests that a sync writes late: each is a copy of an object of more than 8 MiB, which some stores carry out byte by byte. */
+const LATE_DIGESTS_PER_SYNC = { countMax: 100, bytesMax: 8 * 2 ** 30 };
 const US_PER_MS = 1000;
 
 export interface MirrorRunnerOptions {
@@ -85,12 +89,14 @@ interface Life {
   readonly stop: AbortController;
   /** Who wait for the next plain sync. */
   waiters: Waiter[];
-  /** Of a sync of somebody's own; "" where none runs. */
+  /** Of a sync of somebody's own, or other work that no sync runs beside; "" where none runs. */
   ownPhase: string;
   progress: (() => SyncProgress) | undefined;
   /** Of the last sync that reached its end. */
   lastUpdatedUs: number | undefined;
   heldBecause: string;
+  /** What the last sync found when it read files back; "" where all was well. */
+  scrubAlarm: string;
 }
 
 export class MirrorRunner {
@@ -115,9 +121,7 @@ export class MirrorRunner {
   /** Of all mirrors, for the status of the host. */
   async alarms(): Promise<string[]> {
     const lives = await Promise.all([...this.lives.values()].map((life) => life.catch(() => undefined)));
-    const alarms = lives.flatMap((life) =>
-      life === undefined ? [] : mirrorAlarms(life.actor.getSnapshot().context).map((text) => `mirror ${life.name}: ${text}`),
-    );
+    const alarms = lives.flatMap((life) => (life === undefined ? [] : alarmsOf(life).map((text) => `mirror ${life.name}: ${text}`)));
     return this.problem === "" ? alarms : [this.problem, ...alarms];
   }
 
@@ -141,7 +145,7 @@ export class MirrorRunner {
 
   private statusOf(life: Life): LifeStatus {
     const snapshot = life.actor.getSnapshot();
-    const alarms = mirrorAlarms(snapshot.context);
+    const alarms = alarmsOf(life);
     const nextMs = snapshot.matches("backingOff") ? undefined : nextStartMs(snapshot.context);
     const nextRunUs = nextMs === undefined ? undefined : nextMs * US_PER_MS;
     const common = { nextRunUs, alarms, progress: life.progress?.() };
@@ -167,7 +171,7 @@ export class MirrorRunner {
   }
 
   private syncOwn(life: Life, asked: AskedSync): Promise<SyncOutcome> {
-    const phase = (name: SyncOutcomePhase): void => {
+    const phase = (name: SyncPhase): void => {
       life.ownPhase = name;
       asked.watcher.phase(name);
     };
@@ -182,10 +186,17 @@ export class MirrorRunner {
   }
 
   /** Work on a mirror's file list that no sync may run beside. `onWait` is called where a sync must end first. */
-  async alone<T>(mirror: OpenedMirror, onWait: () => void, action: () => Promise<T>): Promise<T> {
+  async alone<T>(mirror: OpenedMirror, onWait: () => void, action: () => Promise<T>, phase: SyncPhase | "" = ""): Promise<T> {
     const life = await this.lifeOf(mirror);
     if (!life.turns.isFree) onWait();
-    return life.turns.take(action);
+    return life.turns.take(async () => {
+      life.ownPhase = phase;
+      try {
+        return await action();
+      } finally {
+        life.ownPhase = "";
+      }
+    });
   }
 
   /** Its definition changed, or it is to be removed. BUSY while it syncs. */
@@ -244,6 +255,7 @@ export class MirrorRunner {
       progress: undefined,
       lastUpdatedUs,
       heldBecause: finished?.heldBecause ?? "",
+      scrubAlarm: "",
     };
     actor.start();
     return life;
@@ -308,16 +320,38 @@ export class MirrorRunner {
       life.progress = progress;
       asked.watcher.started?.(progress);
     };
-    const outcome = await noting(brokenUploadsFile, life, () =>
-      syncMirror(parts, syncOptionsOf(settings, asked.dryRun), cause, { ...asked.watcher, started }, signal),
-    );
+    const watcher = { ...asked.watcher, started };
+    const sync = async (options: SyncOptions, why: string): Promise<SyncOutcome> => {
+      const outcome = await noting(brokenUploadsFile, life, () => syncMirror(parts, options, why, watcher, signal));
+      if (options.dryRun) return outcome;
+      life.lastUpdatedUs = clock.now();
+      if (!outcome.isUnchanged) life.heldBecause = outcome.heldBecause;
+      return outcome;
+    };
+    const options = syncOptionsOf(settings, asked.dryRun);
+    let outcome = await sync(options, cause);
     if (asked.dryRun) return outcome;
-    life.lastUpdatedUs = clock.now();
-    if (outcome.isUnchanged) return outcome;
-    life.heldBecause = outcome.heldBecause;
-    await writeLateAttributes(files, store, late, signal);
+    if (!outcome.isUnchanged) await writeLateAttributes(files, store, late, signal);
+    if (settings.proof === "scrub")
+      outcome = await this.scrub(life, { ...parts, signal }, asked.watcher, outcome, () => sync({ ...options, probe: undefined }, "scrub"));
+    if (!outcome.isUnchanged) await writeSomeLateDigests(files, store, LATE_DIGESTS_PER_SYNC, signal);
     return outcome;
   }
+
+  /** What is not as the server said is fetched anew at once, and read back as well. */
+  private async scrub(life: Life, parts: ScrubParts, watcher: SyncWatcher, outcome: SyncOutcome, again: () => Promise<SyncOutcome>): Promise<SyncOutcome> {
+    life.scrubAlarm = await scrubAfterSync(parts, watcher);
+    if (life.scrubAlarm === "") return outcome;
+    const repaired = await again();
+    const found = await scrubAfterSync(parts, watcher);
+    if (found !== "") throw new RainbowError("OBJECT_CORRUPT", found);
+    return together(outcome, repaired);
+  }
+}
+
+function alarmsOf({ actor, scrubAlarm }: Life): string[] {
+  const alarms = mirrorAlarms(actor.getSnapshot().context);
+  return scrubAlarm === "" || alarms.includes(scrubAlarm) ? alarms : [...alarms, scrubAlarm];
 }
 
 /** Whatever became of the sync, what can be gone on with is written down. */
@@ -347,8 +381,6 @@ function forwarding(watchers: readonly SyncWatcher[]): SyncWatcher {
     },
   };
 }
-
-type SyncOutcomePhase = Parameters<SyncWatcher["phase"]>[0];
 
 /** Filters of one sync come before those of the mirror: the first that matches decides. */
 function merged(own: MirrorSettings, asked: MirrorSettings): MirrorSettings {

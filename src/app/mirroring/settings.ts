@@ -8,6 +8,8 @@ import type { FilterRule, Login } from "../../rsync/index.ts";
 import type { FilterLines, MirrorSettings, MirrorWords } from "../operations/index.ts";
 
 export type LoginDigest = NonNullable<Login["weakestDigest"]>;
+/** How files whose content was not read when it was stored are proven. */
+const PROOFS: readonly NonNullable<MirrorSettings["proof"]>[] = ["trust", "scrub"];
 const LOGIN_DIGESTS: readonly LoginDigest[] = ["sha512", "sha256", "sha1", "md5", "md4"];
 
 type Check = (value: unknown) => boolean;
@@ -41,6 +43,7 @@ const SETTINGS: Readonly<Record<keyof MirrorSettings, Check>> = {
   protocolMax: (value) => isCount(value) && (value as number) >= PROTOCOL_MIN && (value as number) <= PROTOCOL_MAX,
   passwordFile: (value) => isText(value) && (value as string).startsWith("/"),
   loginDigest: (value) => LOGIN_DIGESTS.includes(value as LoginDigest),
+  proof: (value) => PROOFS.includes(value as NonNullable<MirrorSettings["proof"]>),
   versioning: isFlag,
   endpoint: (value) => isText(value) && /^https?:\/\/[^/]+/.test(value as string),
   awsProfile: isText,

@@ -32,6 +32,8 @@ export interface MirrorSettings {
   readonly passwordFile?: string;
   /** The weakest digest to log in with. */
   readonly loginDigest?: string;
+  /** Of files in a bucket that are made of what it had: `trust` (absent) goes by their block sums, `scrub` reads them back after each sync. */
+  readonly proof?: "trust" | "scrub";
   /** Of a bucket: keep old versions; the S3 server's address; the profile of ~/.aws. */
   readonly versioning?: boolean;
   readonly endpoint?: string;
@@ -47,7 +49,8 @@ export interface FilterLines {
 }
 
 /** Settings as a command line gives them; `profile` and `filterLines` become settings. */
-export interface MirrorWords extends Omit<MirrorSettings, "filters" | "targetIdentity"> {
+export interface MirrorWords extends Omit<MirrorSettings, "filters" | "targetIdentity" | "proof"> {
+  readonly proof?: string;
   readonly filterLines?: readonly FilterLines[];
   readonly profile?: string;
 }
@@ -80,7 +83,7 @@ export interface MirrorProgressItem extends MirrorProgress {
 
 export interface MirrorStatus extends MirrorEntry {
   readonly state: "waiting" | "syncing" | "backing-off";
-  /** Of a sync that runs: connecting, listing, comparing, fetching, publishing, deleting, committing; else "". */
+  /** Of a sync that runs: connecting, listing, comparing, fetching, publishing, deleting, committing, scrubbing; else "". */
   readonly phase: string;
   /** Of a sync that runs. */
   readonly progress: MirrorProgress | undefined;
@@ -180,7 +183,7 @@ export interface MirrorFaultItem {
   readonly detail: string;
 }
 
-/** The last item of a check or a recovery; counts by their names. */
+/** The last item of a check, a scrub or a recovery; counts by their names. */
 export interface MirrorSummary {
   readonly type: "summary";
   readonly counts: Readonly<Record<string, number>>;
@@ -215,9 +218,11 @@ export interface MirrorOperations {
     request: MirrorRequest & { readonly readData: boolean; readonly mends: boolean },
     signal?: AbortSignal,
   ): AsyncIterable<MirrorProgressItem | MirrorFaultItem | MirrorSummary>;
+  /** Files of which only the server's word is known are read back: proven, or forgotten, so that the next sync fetches them whole. */
+  mirrorScrub(request: MirrorRequest, signal?: AbortSignal): AsyncIterable<MirrorProgressItem | MirrorFaultItem | MirrorSummary>;
   /** The file list is made anew from the object store. */
   mirrorRecover(request: MirrorRequest, signal?: AbortSignal): AsyncIterable<MirrorProgressItem | MirrorFaultItem | MirrorSummary>;
-  /** Modes and times that changed alone are written to the objects; what each sync does for a few of them. Returns how many. */
+  /** Modes and times that changed alone, and digests, are written to the objects; what each sync does for a few of them. Returns how many. */
   mirrorSettle(request: MirrorRequest): Promise<number>;
   /** The next sync fetches these paths anew. */
   mirrorForget(request: MirrorRequest & { readonly paths: readonly ByteString[] }): Promise<void>;

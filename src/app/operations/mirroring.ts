@@ -1,9 +1,9 @@
 /** Mirrors: defining and changing them, their syncs, and the care for their file lists. */
-import { checkFiles, forgetPaths, reconcileIntents, recoverFiles, writeLateAttributes } from "../../actors/mirror-files/index.ts";
-import type { CareProgress, CheckedItem, OpenedMirror, RecoveredItem } from "../../actors/mirror-files/index.ts";
-import type { SyncOutcome, SyncProgress, SyncWatcher } from "../../actors/mirror/index.ts";
+import { checkFiles, forgetPaths, reconcileIntents, recoverFiles, writeLateAttributes, writeLateDigests } from "../../actors/mirror-files/index.ts";
+import type { CareProgress, CheckedItem, OpenedMirror, RecoveredItem, ScrubbedItem } from "../../actors/mirror-files/index.ts";
+import type { SyncOutcome, SyncPhase, SyncProgress, SyncWatcher } from "../../actors/mirror/index.ts";
 import { isRainbowError, RainbowError } from "../../core/index.ts";
-import { parseSource, settingsOf, settingsOfWords, syncEvents, syncHistory, targetOf, Told } from "../mirroring/index.ts";
+import { parseSource, scrubbed, settingsOf, settingsOfWords, syncEvents, syncHistory, targetOf, Told } from "../mirroring/index.ts";
 import type { OperationsContext } from "./context.ts";
 import type {
   MirrorAddRequest,
@@ -49,6 +49,7 @@ export function mirroring(context: OperationsContext): MirrorOperations {
     },
     mirrorLog: ({ name, maxCount }, signal) => log(context, name, maxCount, signal),
     mirrorCheck: (request, signal) => check(context, request, signal),
+    mirrorScrub: ({ name }, signal) => scrub(context, name, signal),
     mirrorRecover: ({ name }, signal) => recover(context, name, signal),
     mirrorSettle: async ({ name }) => {
       const mirror = await mirrors.named(name);
@@ -174,7 +175,7 @@ async function syncOne(
     },
     message: (text) => told.tell({ type: "mirror-message", name, text }),
     item: ({ path, what, why }) => {
-      if (showsEach || what === "failed") untoldCount += told.tell({ type: "mirror-item", name, path, what, why }) ? 0 : 1;
+      if (showsEach || what === "failed" || what === "lost") untoldCount += told.tell({ type: "mirror-item", name, path, what, why }) ? 0 : 1;
     },
   };
   try {
@@ -230,6 +231,39 @@ async function* check(
     yield item.type === "summary" ? summaryOf(item) : item.type === "fault" ? { ...item, type: "mirror-fault" } : item;
 }
 
+async function* scrub(
+  { mirrors, runner, digests, clock }: OperationsContext,
+  name: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<MirrorProgressItem | MirrorFaultItem | MirrorSummary> {
+  const mirror = await mirrors.named(name);
+  const progress = { nameCount: 0, readBytes: 0 };
+  let allCount = 0;
+  const work = async function* (): AsyncGenerator<ScrubbedItem> {
+    const [files, store] = [await mirror.files(), await mirrors.objectsOf(mirror)];
+    await reconcileIntents(files, store, signal); // What a killed sync stored may have its claim, and no fact yet.
+    allCount = files.claims.count;
+    yield* scrubbed({ files, store, digests: await digests(), signal, progress });
+  };
+  const stepOf = (): MirrorProgressItem => {
+    const { nameCount: doneCount, readBytes: doneBytes } = progress;
+    return {
+      type: "mirror-progress",
+      name,
+      phase: "scrubbing",
+      doneCount,
+      allCount,
+      doneBytes,
+      allBytes: 0,
+      listedCount: 0,
+      receivedBytes: 0,
+      isGrowing: false,
+    };
+  };
+  for await (const item of withProgress(clock, alone(runner, mirror, work, "scrubbing"), stepOf))
+    yield item.type === "summary" ? summaryOf(item) : item.type === "fault" ? { ...item, type: "mirror-fault" } : item;
+}
+
 async function* recover(
   context: OperationsContext,
   name: string,
@@ -277,17 +311,29 @@ async function settle({ mirrors }: OperationsContext, mirror: OpenedMirror): Pro
   let count = 0;
   let late = files.lateAttributes.some("" as ByteString, LATE_PAGE);
   for (; late.length > 0; late = files.lateAttributes.some(late.at(-1)!.path, LATE_PAGE)) count += await writeLateAttributes(files, objects, late);
+  late = files.lateDigests.some("" as ByteString, LATE_PAGE);
+  for (; late.length > 0; late = files.lateDigests.some(late.at(-1)!.path, LATE_PAGE)) count += await writeLateDigests(files, objects, late);
   return count;
 }
 
 /** No sync runs beside it. It holds the turn until it is read to its end, or left. */
-async function* alone<Item>(runner: OperationsContext["runner"], mirror: OpenedMirror, work: () => AsyncGenerator<Item>): AsyncGenerator<Item> {
+async function* alone<Item>(
+  runner: OperationsContext["runner"],
+  mirror: OpenedMirror,
+  work: () => AsyncGenerator<Item>,
+  phase: SyncPhase | "" = "",
+): AsyncGenerator<Item> {
   const { promise: left, resolve: leave } = Promise.withResolvers<void>();
   const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
-  const turn = runner.alone(mirror, nobodyIsTold, async () => {
-    begin();
-    await left;
-  });
+  const turn = runner.alone(
+    mirror,
+    nobodyIsTold,
+    async () => {
+      begin();
+      await left;
+    },
+    phase,
+  );
   try {
     await Promise.race([begun, turn]);
     yield* work();

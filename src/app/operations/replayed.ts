@@ -16,7 +16,15 @@ const CHANGING = [
   "mirrorForget",
   "mirrorSettle",
 ] as const satisfies readonly (keyof Operations)[];
-const CHANGING_STREAMS = ["rebase", "purge", "repair", "mirrorSync", "mirrorCheck", "mirrorRecover"] as const satisfies readonly (keyof Operations)[];
+const CHANGING_STREAMS = [
+  "rebase",
+  "purge",
+  "repair",
+  "mirrorSync",
+  "mirrorCheck",
+  "mirrorScrub",
+  "mirrorRecover",
+] as const satisfies readonly (keyof Operations)[];
 
 export function readable({ of, revision }: ReplayOrigin, table: Operations): Operations {
   const refusal = (): RainbowError =>

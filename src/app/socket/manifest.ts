@@ -49,6 +49,7 @@ export const OPERATIONS_MANIFEST = {
   mirrorTrigger: "promise",
   mirrorLog: "stream",
   mirrorCheck: "stream",
+  mirrorScrub: "stream",
   mirrorRecover: "stream",
   mirrorSettle: "promise",
   mirrorForget: "promise",

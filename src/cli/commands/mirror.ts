@@ -11,7 +11,7 @@ import type { MirrorOptionWords } from "../mirror-options.ts";
 import { MirrorProgressLine } from "../mirror-progress.ts";
 import { listedLine, reportSync, statusLines } from "../mirror-report.ts";
 import { settingsText } from "../mirror-settings.ts";
-import { checkText, recoveryText, SyncLines } from "../mirror-words.ts";
+import { checkText, recoveryText, scrubText, SyncLines } from "../mirror-words.ts";
 import { absolutePath } from "../paths.ts";
 
 const HELP = `
@@ -24,8 +24,9 @@ const HELP = `
   mirror log NAME                 its syncs, the newest first
   mirror list-only SOURCE|NAME    what the server has; of a server alone, its modules
   mirror check NAME               the file list against what is stored, and against the server
+  mirror scrub NAME               read back what was made of stored blocks, and hold it to the server's digest
   mirror recover NAME             make the file list anew from what is stored
-  mirror settle NAME              write modes and times that changed alone to a bucket's objects
+  mirror settle NAME              write modes and times that changed alone, and late digests, to a bucket's objects
   mirror forget NAME PATH...      have the next sync fetch these anew
   mirror remove NAME              forget it; what it stored stays
 'ls', 'cat', 'log', 'diff', 'find' and 'restore' take mirror:NAME/PATH@INSTANT. How each option compares with rsync's: src/rsync/OPTIONS.md.`;
@@ -60,6 +61,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   log,
   "list-only": listOnly,
   check,
+  scrub,
   recover,
   settle,
   forget,
@@ -218,6 +220,28 @@ async function check(invocation: Invocation, names: readonly string[], options: 
   return Math.max(exitCode, await compareWithSource(invocation, operations, name!));
 }
 
+async function scrub(invocation: Invocation, names: readonly string[]): Promise<number> {
+  const [name] = exactly(names, 1, "mirror scrub NAME");
+  const { report, context } = invocation;
+  const progress = new MirrorProgressLine(invocation);
+  let exitCode: number = EXIT.ok;
+  for await (const item of (await invocation.operations()).mirrorScrub({ name: name! }, context.signal)) {
+    if (item.type === "mirror-progress") {
+      await progress.show(item);
+      continue;
+    }
+    await report.json(item);
+    if (item.type === "summary") {
+      await report.line(`${name}: ${scrubText(item.counts)}`);
+      continue;
+    }
+    exitCode = EXIT.damaged;
+    await report.data(`${item.what.padEnd(10)}  ${nameForPeople(item.path)}  (${item.detail})`);
+  }
+  await report.progress.clear();
+  return context.signal.aborted ? context.interruptedExitCode() : exitCode;
+}
+
 /** What a sync would do is what differs. */
 async function compareWithSource(invocation: Invocation, operations: Operations, name: string): Promise<number> {
   let differenceCount = 0;
@@ -256,7 +280,7 @@ async function settle(invocation: Invocation, names: readonly string[]): Promise
   const [name] = exactly(names, 1, "mirror settle NAME");
   const count = await (await invocation.operations()).mirrorSettle({ name: name! });
   await invocation.report.json({ type: "settled", name, count });
-  await invocation.report.line(`${name}: ${count === 0 ? "nothing was late" : `the modes and times of ${plural(count, "object")} were written`}`);
+  await invocation.report.line(`${name}: ${count === 0 ? "nothing was late" : `${plural(count, "object")} ${count === 1 ? "was" : "were"} described anew`}`);
   return EXIT.ok;
 }
 

@@ -10,6 +10,8 @@ import type { Tree } from "./tree.ts";
 
 export class DirectoryUpload implements Upload {
   readonly token: string;
+  /** A tree has no place for digests. */
+  readonly lacksDigest = false;
   readonly #tree: Tree;
   readonly #key: ByteString;
   readonly #partial: ByteString;

@@ -59,6 +59,7 @@ export class S3Upload implements Upload {
   readonly #inFlight = new Set<Promise<void>>();
   #failure: unknown = undefined;
   #isOpen = true;
+  #lacksDigest = false;
 
   constructor(bucket: Bucket, upload: NewUpload, describeAnew: (metadata: ObjectMetadata) => Promise<ObjectPlace>, resumed?: Resumed) {
     this.#bucket = bucket;
@@ -80,6 +81,10 @@ export class S3Upload implements Upload {
 
   get writtenBytes(): number {
     return this.#writtenBytes;
+  }
+
+  get lacksDigest(): boolean {
+    return this.#lacksDigest;
   }
 
   write(bytes: Uint8Array): Promise<void> | undefined {
@@ -224,7 +229,9 @@ export class S3Upload implements Upload {
     // What an object is described by is fixed when its upload is opened.
     const [begun, wanted] = [encodeMetadata(this.#metadata), encodeMetadata(metadata)];
     const isDescribed = begun["mode"] === wanted["mode"] && begun["mtime"] === wanted["mtime"];
-    return isDescribed ? place : this.#describeAnew(metadata);
+    if (!isDescribed) return this.#describeAnew(metadata);
+    this.#lacksDigest = begun["digest"] !== wanted["digest"];
+    return place;
   }
 
   async #putWhole(metadata: ObjectMetadata): Promise<ObjectPlace> {

@@ -13,4 +13,13 @@ export interface AttributesFact {
   readonly mtimeNanos: number;
 }
 
-export type MirrorFact = Placed<FileArrived> | Placed<LinkArrived> | Placed<FileWithdrawn> | AttributesFact | SyncStarted | SyncFinished | SyncFailed;
+/** What is true of an arrival and stands in no event. */
+export interface OfArrival {
+  /** Its content is what it was: what is remembered of it stays. */
+  readonly isSameContent?: boolean;
+  /** Its object was described before the digest was known: it is to be described anew. */
+  readonly lacksDigest?: boolean;
+}
+
+export type MirrorFact =
+  (Placed<FileArrived> & OfArrival) | (Placed<LinkArrived> & OfArrival) | Placed<FileWithdrawn> | AttributesFact | SyncStarted | SyncFinished | SyncFailed;

@@ -1,7 +1,7 @@
 /** The file list of a mirror at one moment, and the way to what comes after it. */
 import type { ByteString, ContentDigest, NodeId, NodeKind, Revision, ObjectPlace } from "../../core/index.ts";
 import type { MirrorFact } from "./facts.ts";
-import type { Deletions, Intents, LateAttributes, Sums } from "./memory.ts";
+import type { Claims, Deletions, Intents, LateAttributes, Sums } from "./memory.ts";
 
 export interface FileEntry {
   readonly node: NodeId;
@@ -44,4 +44,7 @@ export interface MirrorFiles {
   readonly sums: Sums;
   readonly lateAttributes: LateAttributes;
   readonly intents: Intents;
+  /** Files whose objects do not have their digest. */
+  readonly lateDigests: LateAttributes;
+  readonly claims: Claims;
 }

@@ -1,8 +1,9 @@
 /**
  * What a mirror remembers beside its facts. All of it may be lost: deletions are found again by the next sync, files without sums are
- * fetched whole, and a check finds attributes that are older in the store, and what a process that was killed left there.
+ * fetched whole, files without claims stay unproven, and a check finds attributes that are older in the store, and what a process that
+ * was killed left there.
  */
-import type { ByteString, TimeUs } from "../../core/index.ts";
+import type { ByteString, ObjectPlace, TimeUs } from "../../core/index.ts";
 import type { FileEntry, FileList } from "./file-list.ts";
 
 export interface QueuedDeletion {
@@ -69,7 +70,7 @@ export interface LateFile {
   readonly mark: number;
 }
 
-/** What has an object, and of which AttributesSet was recorded after that was stored. */
+/** What has an object that does not yet have all that the list has of it: attributes that were recorded after it was stored, or a digest. */
 export interface LateAttributes {
   /** Some of them, in the order of their paths, from behind `after` on ("": from the first on). */
   some(after: ByteString, countMax: number): LateFile[];
@@ -94,4 +95,36 @@ export interface Intents {
   keys(): Iterable<ByteString>;
   /** Durable when it resolves: store and list are the same, whatever was noted. */
   clear(): Promise<void>;
+}
+
+/** What a server said that a file's digest is. */
+export interface Claim {
+  /** As rsync names it. */
+  readonly digest: string;
+  /** Of the session: some digests need it. */
+  readonly seed: number;
+  readonly bytes: Buffer;
+}
+
+export interface ClaimedFile {
+  readonly path: ByteString;
+  readonly place: ObjectPlace;
+  readonly claim: Claim;
+}
+
+/**
+ * Files that are made of what the store had, and were not read here: what is known of their whole content is a claim. It speaks for the
+ * object of one place and for no other. So it is noted before the fact of that object is recorded; it goes when the list has another
+ * object of that path, or none.
+ */
+export interface Claims {
+  readonly count: number;
+  /** Durable when it resolves. */
+  note(files: readonly ClaimedFile[]): Promise<void>;
+  /** undefined where there is none of the entry's object. */
+  of(entry: Pick<FileEntry, "path" | "place">): Claim | undefined;
+  /** Some of them, in the order of their paths, from behind `after` on ("": from the first on). */
+  some(after: ByteString, countMax: number): ClaimedFile[];
+  /** They are proven, or nothing is left to prove; a path that has a claim of another object since keeps it. */
+  done(files: readonly ClaimedFile[]): Promise<void>;
 }

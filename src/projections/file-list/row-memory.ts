@@ -3,18 +3,21 @@
  * (memory.ts says what that costs).
  */
 import { RainbowError } from "../../core/index.ts";
-import type { ByteString, TimeUs } from "../../core/index.ts";
+import type { ByteString, ObjectPlace, TimeUs } from "../../core/index.ts";
 import type { ControlEntry, ControlFile, ControlWrite } from "../../dig/index.ts";
 import type { FileEntry, FileList } from "./file-list.ts";
-import type { Deletions, Intents, LateAttributes, LateFile, QueuedDeletion, RememberedSums, Sums, SumsOf } from "./memory.ts";
+import type { MirrorFact } from "./facts.ts";
+import type { Claim, ClaimedFile, Claims, Deletions, Intents, LateAttributes, LateFile, QueuedDeletion, RememberedSums, Sums, SumsOf } from "./memory.ts";
 import {
   alikePrefix,
+  decodeClaim,
   decodeDeletion,
   decodeIntents,
   decodeLate,
   decodeSums,
   dueEnd,
   dueKey,
+  encodeClaim,
   encodeDeletion,
   encodeIntents,
   encodeLate,
@@ -51,13 +54,17 @@ export class MirrorMemory {
   readonly sums: RowSums;
   readonly lateAttributes: RowLateAttributes;
   readonly intents: RowIntents;
+  readonly lateDigests: RowLateAttributes;
+  readonly claims: RowClaims;
   private readonly file: ControlFile;
 
   constructor(file: ControlFile) {
     this.file = file;
     this.deletions = new RowDeletions(file);
     this.sums = new RowSums(file);
-    this.lateAttributes = new RowLateAttributes(file);
+    this.lateAttributes = new RowLateAttributes(file, ROW.late);
+    this.lateDigests = new RowLateAttributes(file, ROW.lateDigest);
+    this.claims = new RowClaims(file);
     this.intents = new RowIntents(file);
   }
 
@@ -273,23 +280,102 @@ function alikeKey({ path, stamp }: Pick<SumsRow, "path" | "stamp">): Buffer {
   return Buffer.concat([alikePrefix(path, stamp), pathPart(path)]);
 }
 
-class RowLateAttributes extends Rows implements LateAttributes {
-  private nextMark: number;
+/** From behind that path on, in the order of paths. */
+function rowsAfter(file: ControlFile, prefix: number, after: ByteString, countMax: number): ControlEntry[] {
+  const from = after === "" ? Buffer.from([prefix]) : Buffer.concat([pathKey(prefix, after), Buffer.from([0])]);
+  return file.range(from, Buffer.from([prefix + 1]), { limit: countMax });
+}
+
+class RowClaims extends Rows implements Claims {
   private rowCount: number;
 
   constructor(file: ControlFile) {
     super(file);
-    this.rowCount = countRows(file, ROW.late);
-    this.nextMark = this.rowCount === 0 ? 1 : 1 + highestMark(file);
+    this.rowCount = countRows(file, ROW.claim);
+  }
+
+  get count(): number {
+    return this.rowCount;
+  }
+
+  note(files: readonly ClaimedFile[]): Promise<void> {
+    return this.inTurn(async () => {
+      const rows = new Map(files.map((file) => [file.path, file]));
+      const freshCount = [...rows.keys()].filter((path) => this.stored(path) === undefined).length;
+      const writes = [...rows.values()].map((file) => ({ key: pathKey(ROW.claim, file.path), value: encodeClaim(file) }));
+      this.rowCount += freshCount; // Counted whether the commit fails or not: zero means that there are none.
+      await commitAll(this.file, writes, 1);
+    });
+  }
+
+  of({ path, place }: Pick<FileEntry, "path" | "place">): Claim | undefined {
+    const row = this.rowCount === 0 ? undefined : this.stored(path);
+    return row !== undefined && isSamePlace(row.place, place) ? row.claim : undefined;
+  }
+
+  some(after: ByteString, countMax: number): ClaimedFile[] {
+    return rowsAfter(this.file, ROW.claim, after, countMax).map(({ value }) => decodeClaim(value));
+  }
+
+  async done(files: readonly ClaimedFile[]): Promise<void> {
+    const places = new Map(files.map(({ path, place }) => [path, place]));
+    await this.remove([...places.keys()], ({ path, place }) => isSamePlace(place, places.get(path)));
+  }
+
+  /** These facts are recorded, and nothing is left below these directories: claims that are of no object, or of one with a digest, go. */
+  async clear(facts: readonly MirrorFact[], emptied: readonly ByteString[]): Promise<void> {
+    if (this.rowCount === 0) return;
+    const places = new Map<ByteString, ObjectPlace | undefined>();
+    for (const directory of emptied)
+      for (const path of pathsBelow(this.file, ROW.claim, directory, (value) => decodeClaim(value).path)) places.set(path, undefined);
+    for (const fact of facts) if ("path" in fact && fact.type !== "AttributesSet") places.set(fact.path, isUnproven(fact) ? fact.place : undefined);
+    await this.remove([...places.keys()], ({ path, place }) => !isSamePlace(place, places.get(path)));
+  }
+
+  private remove(paths: readonly ByteString[], goes: (row: ClaimedFile) => boolean): Promise<void> {
+    return this.inTurn(async () => {
+      const gone = paths.flatMap((path) => this.stored(path) ?? []).filter(goes);
+      await commitAll(
+        this.file,
+        gone.map(({ path }) => ({ key: pathKey(ROW.claim, path), value: undefined })),
+        1,
+      );
+      this.rowCount -= gone.length;
+    });
+  }
+
+  private stored(path: ByteString): ClaimedFile | undefined {
+    const value = this.file.get(pathKey(ROW.claim, path));
+    return value === undefined ? undefined : decodeClaim(value);
+  }
+}
+
+function isUnproven(fact: MirrorFact): fact is MirrorFact & { readonly type: "FileArrived" } {
+  return fact.type === "FileArrived" && fact.digest === undefined;
+}
+
+function isSamePlace(a: ObjectPlace, b: ObjectPlace | undefined): boolean {
+  return b !== undefined && a.etag === b.etag && a.version === b.version;
+}
+
+class RowLateAttributes extends Rows implements LateAttributes {
+  private readonly prefix: typeof ROW.late | typeof ROW.lateDigest;
+  private nextMark: number;
+  private rowCount: number;
+
+  constructor(file: ControlFile, prefix: typeof ROW.late | typeof ROW.lateDigest) {
+    super(file);
+    this.prefix = prefix;
+    this.rowCount = countRows(file, prefix);
+    this.nextMark = this.rowCount === 0 ? 1 : 1 + highestMark(file, prefix);
   }
 
   some(after: ByteString, countMax: number): LateFile[] {
-    const from = after === "" ? Buffer.from([ROW.late]) : Buffer.concat([pathKey(ROW.late, after), Buffer.from([0])]);
-    return this.file.range(from, Buffer.from([ROW.late + 1]), { limit: countMax }).map(({ value }) => decodeLate(value));
+    return rowsAfter(this.file, this.prefix, after, countMax).map(({ value }) => decodeLate(value));
   }
 
   has(path: ByteString): boolean {
-    return this.rowCount > 0 && this.file.get(pathKey(ROW.late, path)) !== undefined;
+    return this.rowCount > 0 && this.file.get(pathKey(this.prefix, path)) !== undefined;
   }
 
   /** For facts that are decided now: those of later ones are higher. */
@@ -301,14 +387,14 @@ class RowLateAttributes extends Rows implements LateAttributes {
   async add(paths: readonly ByteString[], mark: number): Promise<void> {
     if (paths.length === 0) return;
     this.rowCount += paths.length; // An upper bound: zero means that there are none.
-    const writes = paths.map((path) => ({ key: pathKey(ROW.late, path), value: encodeLate(path, mark) }));
+    const writes = paths.map((path) => ({ key: pathKey(this.prefix, path), value: encodeLate(path, mark) }));
     await this.inTurn(() => commitAll(this.file, writes, 1));
   }
 
   /** The objects of these paths are new, or went: what was said of them before `mark` is of no interest any more. */
   async clear({ replaced, emptied }: { readonly replaced: readonly ByteString[]; readonly emptied: readonly ByteString[] }, mark: number): Promise<void> {
     if (this.rowCount === 0 || replaced.length + emptied.length === 0) return;
-    const below = emptied.flatMap((directory) => pathsBelow(this.file, ROW.late, directory, (value) => decodeLate(value).path));
+    const below = emptied.flatMap((directory) => pathsBelow(this.file, this.prefix, directory, (value) => decodeLate(value).path));
     await this.remove([...replaced, ...below], (each) => each < mark);
   }
 
@@ -323,20 +409,20 @@ class RowLateAttributes extends Rows implements LateAttributes {
 
   private async removeNow(paths: readonly ByteString[], goes: (mark: number, path: ByteString) => boolean): Promise<void> {
     const writes = paths.flatMap((path) => {
-      const key = pathKey(ROW.late, path);
+      const key = pathKey(this.prefix, path);
       const value = this.file.get(key);
       return value !== undefined && goes(decodeLate(value).mark, path) ? [{ key, value: undefined }] : [];
     });
     if (writes.length === 0) return;
     const before = this.rowCount;
     await commitAll(this.file, writes, 1);
-    if (before === this.rowCount && this.file.range(Buffer.from([ROW.late]), Buffer.from([ROW.late + 1]), { limit: 1 }).length === 0) this.rowCount = 0;
+    if (before === this.rowCount && rowsAfter(this.file, this.prefix, "" as ByteString, 1).length === 0) this.rowCount = 0;
   }
 }
 
-function highestMark(file: ControlFile): number {
+function highestMark(file: ControlFile, prefix: number): number {
   let highest = 0;
-  for (const { value } of rowsOf(file, Buffer.from([ROW.late]), Buffer.from([ROW.late + 1]))) highest = Math.max(highest, decodeLate(value).mark);
+  for (const { value } of rowsOf(file, Buffer.from([prefix]), Buffer.from([prefix + 1]))) highest = Math.max(highest, decodeLate(value).mark);
   return highest;
 }
 

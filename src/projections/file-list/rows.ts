@@ -3,18 +3,29 @@
  * a path of more than 1,024 bytes stands in it as its first 992 and its SHA-256, and whole in the value.
  */
 import { createHash } from "node:crypto";
-import { ByteReader, ByteWriter, bytesOf, RainbowError } from "../../core/index.ts";
+import { ByteReader, ByteWriter, bytesOf, RainbowError, readObjectPlace, writeObjectPlace } from "../../core/index.ts";
 import type { ByteString, TimeUs } from "../../core/index.ts";
 import type { FileEntry } from "./file-list.ts";
-import type { RememberedSums } from "./memory.ts";
+import type { ClaimedFile, RememberedSums } from "./memory.ts";
 
-export const ROW = { format: 0x01, deletion: 0x10, dueDeletion: 0x11, late: 0x20, sums: 0x30, alike: 0x31, intents: 0x40 } as const;
+export const ROW = {
+  format: 0x01,
+  deletion: 0x10,
+  dueDeletion: 0x11,
+  late: 0x20,
+  lateDigest: 0x21,
+  claim: 0x22,
+  sums: 0x30,
+  alike: 0x31,
+  intents: 0x40,
+} as const;
 export const MEMORY_VERSION = 1;
 
 const PATH_BYTES_MAX = 4096;
 export const KEY_PATH_BYTES_MAX = 1024; // A key of the store may have 1,978.
 const HASHED_HEAD_BYTES = 992;
 const FINGERPRINT_BYTES = 16;
+const DIGEST_BYTES_MAX = 64;
 const BLOCKS_MAX = 2 ** 31 - 1; // The protocol's own limit.
 
 const corrupt = (why: string): Error =>
@@ -101,6 +112,25 @@ export function encodeIntents(keys: readonly ByteString[]): Buffer {
 export function* decodeIntents(value: Buffer): IterableIterator<ByteString> {
   const reader = readerOf(value);
   while (reader.remaining > 0) yield reader.byteString(PATH_BYTES_MAX);
+}
+
+export function encodeClaim({ path, place, claim }: ClaimedFile): Buffer {
+  const writer = new ByteWriter(path.length + 128);
+  writer.byteString(path);
+  writeObjectPlace(writer, place);
+  writer.byteString(claim.digest as ByteString);
+  writer.signed(claim.seed);
+  writer.sized(claim.bytes);
+  return writer.view();
+}
+
+export function decodeClaim(value: Buffer): ClaimedFile {
+  const reader = readerOf(value);
+  const path = reader.byteString(PATH_BYTES_MAX);
+  const place = readObjectPlace(reader) ?? reader.reject("a claim of no object");
+  const claim = { digest: reader.byteString(16), seed: reader.signed(), bytes: reader.sizedCopy(DIGEST_BYTES_MAX) };
+  reader.finish();
+  return { path, place, claim };
 }
 
 export type Stamp = Pick<FileEntry, "sizeBytes" | "mtimeSeconds" | "mtimeNanos">;

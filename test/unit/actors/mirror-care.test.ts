@@ -95,7 +95,7 @@ test("a mirror that is whole has no faults, and nothing to recover", async () =>
   assert.equal(await recovered(whole), []);
   let last: unknown;
   for await (const item of checkFiles(whole.files, whole.objects, { readsData: true, mends: false, digests: async () => digests })) last = item;
-  assert.equal(last, { type: "summary", entryCount: 8, faultCount: 0, readCount: 4, readBytes: 61, unprovenCount: 0 });
+  assert.equal(last, { type: "summary", entryCount: 8, faultCount: 0, readCount: 4, readBytes: 61, provenCount: 0, unprovenCount: 0 });
 });
 
 test("what somebody did to the target is found, and mended by forgetting it", async () => {

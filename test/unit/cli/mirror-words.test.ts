@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { MirrorLogItem, MirrorProgressItem, Operations } from "../../../src/app/index.ts";
-import { checkText, recoveryText } from "../../../src/cli/mirror-words.ts";
+import { checkText, recoveryText, scrubText } from "../../../src/cli/mirror-words.ts";
 import { items, rainbow } from "./fake-context.ts";
 
 const test = suite("cli: words about mirrors");
@@ -79,6 +79,13 @@ test("a check and a recovery end with a sentence", () => {
     ["attributes", 1],
   ]);
   assert.is(checkText({ entryCount: 1200, faultCount: 3 }, faults, false), "1,200 names, 3 wrong (2 missing, 1 of another mode or time)");
+  assert.match(checkText({ entryCount: 2, readBytes: 5, provenCount: 2 }, none, true), /nothing wrong, 2 files proven to be as the server said$/);
+  assert.is(scrubText({ readBytes: 0, provenCount: 0, lostCount: 0 }), "nothing was to be proven");
+  assert.is(scrubText({ readBytes: 3000, provenCount: 1, lostCount: 0 }), "1 file proven to be as the server said, 2.9 KiB read");
+  assert.match(
+    scrubText({ readBytes: 0, provenCount: 0, lostCount: 2 }),
+    /^0 files proven to be as the server said, 2 not: the next sync fetches them whole, /,
+  );
   assert.match(checkText({ entryCount: 2, readBytes: 5, unprovenCount: 1 }, none, true), /no digest is known of 1 file: only the length speaks for it$/);
   const counts = { objectCount: 9, sameCount: 9, adoptedCount: 0, correctedCount: 0, withdrawnCount: 0, ignoredCount: 0 };
   assert.is(recoveryText(counts), "9 objects, all in the list as they are");
