@@ -128,6 +128,8 @@ export interface ObjectStore {
   readonly features: ObjectStoreFeatures;
   /** Files up to this size are put whole; bigger ones by `begin`. */
   readonly wholeBytesMax: number;
+  /** No bigger file can be stored. */
+  readonly fileBytesMax: number;
 
   /** Stores whole objects, in this order or at once; the places are in the order of `objects`. Directories that are missing on the way are made. */
   put(objects: readonly NewObject[]): Promise<ObjectPlace[]>;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { HeadObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { isRainbowError } from "../../src/core/index.ts";
 import type { ByteString } from "../../src/core/index.ts";
 import type { ObjectStore } from "../../src/objects/index.ts";
 import { openS3Store } from "../../src/objects/s3/index.ts";
@@ -39,6 +40,7 @@ async function withServer(s3: S3Server): Promise<void> {
   lookCases(cases, ground);
   extentCases(cases, ground);
   faultCases(cases, s3, ground);
+  deletionCases(cases, s3, ground);
   refusalCases(cases, ground);
   settingCases(cases, { s3, newBucket });
   cases.after(async () => {
@@ -229,6 +231,27 @@ function faultCases(cases: Cases, s3: S3Server, ground: Ground): void {
     const place = await upload.complete(metadata());
     assert.equal((await store.head({ key: key("f"), kind: "file" }))?.place, place);
     assert.ok((await contentOf(store, "f")).equals(content));
+    await stop();
+  });
+}
+
+function deletionCases(cases: Cases, s3: S3Server, ground: Ground): void {
+  cases("what the server could not delete for the moment may be tried again, what it refuses not", async () => {
+    const { store, spoil, stop } = await storeBehindProxy(s3, ground);
+    await store.put([file("f", "content"), file("g", "content")]);
+    for (const [said, code] of [
+      ["InternalError", "OBJECTS_UNREACHABLE"],
+      ["SlowDown", "OBJECTS_UNREACHABLE"],
+      ["AccessDenied", "OBJECTS_REFUSED"],
+    ] as const) {
+      const body = `<DeleteResult><Error><Key>g</Key><Code>${said}</Code><Message>by the test</Message></Error></DeleteResult>`;
+      spoil((line) => (line.startsWith("POST") ? { kind: "status", status: 200, body } : undefined));
+      const failed = await store.delete([key("f"), key("g")].map((name) => ({ key: name, kind: "file" as const })));
+      assert.equal(
+        failed.map((each) => [each.key, isRainbowError(each.error, code)]),
+        [["g", true]],
+      );
+    }
     await stop();
   });
 }

@@ -362,6 +362,24 @@ rigged("a file that changed after its connection broke is fetched anew, and so i
   assert.equal(rig.differences(), []);
 });
 
+rigged("a file that the target cannot take fails by its name, and holds up nothing", async (rig) => {
+  const objects = new MemoryObjects();
+  objects.fileBytesMax = 1000;
+  rig.use(objects, rig.files);
+  for (const [name, sizeBytes] of [
+    ["fits", 1000],
+    ["too big", 1001],
+    ["gone", 5],
+  ] as const)
+    writeFileSync(join(rig.upstream, name), random.bytes(sizeBytes));
+  const synced = await rig.sync();
+  assert.equal([synced.counts.failedCount, synced.heldBecause], [1, ""]);
+  assert.match(synced.items.find(({ path }) => path === "too big")?.why ?? "", /1001 bytes.* 1000 at most/);
+  unlinkSync(join(rig.upstream, "gone"));
+  await rig.sync();
+  assert.equal([...objects.objects.keys()], ["fits"]);
+});
+
 rigged("digests decide where they are asked for", async (rig) => {
   const file = join(rig.upstream, "same size and time");
   writeFileSync(file, "one");

@@ -4,7 +4,7 @@
  * makes all of it what upstream is.
  */
 // Time limit: 900 s
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, lstatSync, rmSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -19,6 +19,7 @@ import { seededRandom } from "../support/random.ts";
 import { byteCountOf, Recorder, replayed } from "../support/recorded-wire.ts";
 import type { Recorded } from "../support/recorded-wire.ts";
 import { hasCommand, skipped } from "../support/skip.ts";
+import { treeContents } from "../support/tree-contents.ts";
 
 const test = suite("mirror: broken syncs");
 const random = seededRandom(campaignSeed());
@@ -27,20 +28,6 @@ const OPTIONS = { last: lastOfProfile("debian"), deletes: true } as const;
 
 /** Upstream's files by path, and what each may look like in the mirror meanwhile. */
 type Contents = ReadonlyMap<string, string>;
-
-function contentsOf(directory: string, prefix = ""): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const name of readdirSync(join(directory, prefix))) {
-    const path = prefix === "" ? name : `${prefix}/${name}`;
-    const full = join(directory, path);
-    const stat = lstatSync(full);
-    if (stat.isDirectory()) {
-      found.set(`${path}/`, "");
-      for (const [below, content] of contentsOf(directory, path)) found.set(below, content);
-    } else found.set(path, stat.isSymbolicLink() ? `-> ${readlinkSync(full)}` : readFileSync(full, "latin1"));
-  }
-  return found;
-}
 
 function makeBefore(at: (name: string) => string): void {
   mkdirSync(at("pool/deep"), { recursive: true });
@@ -91,11 +78,11 @@ async function makeWorld(): Promise<World> {
     return recorder.connections;
   };
   makeBefore(at);
-  const before = contentsOf(rig.upstream);
+  const before = treeContents(rig.upstream);
   const first = await recorded();
   makeAfter(at);
   const second = await recorded();
-  return { rig, before, after: contentsOf(rig.upstream), first, second };
+  return { rig, before, after: treeContents(rig.upstream), first, second };
 }
 
 /** A mirror as it was before the sync that breaks. */
@@ -181,6 +168,7 @@ test("a connection that is cut at any byte loses nothing and shows nothing by ha
       if (isCampaign || random.chance(0.3)) await checkAfterwards(world, objects, files, `cut after ${cutBytes} bytes`);
     }
     assert.ok(failures > 0);
+    console.log(`\n${byteCount} bytes, ${failures} syncs failed`);
   }));
 
 test("a process that dies at any call to the store or the stream leaves nothing that the next one does not mend", () =>

@@ -34,6 +34,7 @@ export class MemoryObjects implements ObjectStore {
   readonly address = "memory";
   readonly features = { keepsVersions: false, isTree: false };
   readonly wholeBytesMax: number;
+  fileBytesMax = Infinity;
   /** By key, directories with a slash at its end: what readers see now. */
   objects: Objects = new Map();
   /** Called before each call that changes something, with its name: may throw. */

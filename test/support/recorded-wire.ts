@@ -64,3 +64,19 @@ export function cutting(through: Dial, bytesMax: number): Dial {
 export function byteCountOf(recorded: Recorded): number {
   return recorded.flat().reduce((sum, piece) => sum + piece.length, 0);
 }
+
+/** Calls `action` when so many bytes have come, before any more do. */
+export function onceReceived(through: Dial, byteCount: number, action: () => void): Dial {
+  return async (address, timeouts) => {
+    const wire = await through(address, timeouts);
+    let left = byteCount;
+    const read = async (): Promise<Buffer | undefined> => {
+      const bytes = await wire.read();
+      const isDue = left > 0 && left <= (bytes?.length ?? 0);
+      left -= bytes?.length ?? 0;
+      if (isDue) action();
+      return bytes;
+    };
+    return { read, write: (sent) => wire.write(sent), close: () => wire.close() };
+  };
+}

@@ -103,8 +103,12 @@ class Check {
     if (object === undefined) return entry.place === undefined ? undefined : { what: "missing", detail: "the store does not have it" };
     if (entry.place === undefined && entry.kind === "directory") return undefined; // Nobody put it there for its own sake.
     if (!isSameContent(entry, object)) return { what: "changed", detail: changeOf(entry, object) };
-    const damage = this.options.readsData && entry.kind === "file" ? await this.damageOf(entry) : undefined;
-    return damage ?? attributesFault(entry, object);
+    if (!this.options.readsData) return attributesFault(entry, object);
+    const damage = entry.kind === "file" ? await this.damageOf(entry) : undefined;
+    if (damage !== undefined || object.metadata !== undefined || object.kind === "other") return damage ?? attributesFault(entry, object);
+    // Every byte is read, so that one question more for each hardly counts.
+    const told = await this.objects.head({ key: entry.path, kind: entry.kind === "directory" ? "directory" : "file" });
+    return told?.metadata === undefined ? { what: "attributes", detail: "it has lost what a mirror notes of it" } : attributesFault(entry, told);
   }
 
   private async damageOf(entry: FileEntry): Promise<Fault | undefined> {

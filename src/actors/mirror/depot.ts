@@ -217,10 +217,16 @@ export class Depot {
     if (forgotten.length > 0) await this.files.sums.forget(forgotten);
     if (this.store.features.isTree) return this.inOrder(taken);
     // Keys do not know one another: at once, but what is in the way goes first, and copies of what has only just been stored come last.
-    await Promise.all(taken.filter(({ kind }) => kind === "remove").map((work) => this.doOne(work)));
+    await this.together(taken.filter(({ kind }) => kind === "remove"));
     await this.put(taken.filter((work) => work.kind === "put"));
-    await Promise.all(taken.filter(({ kind }) => kind !== "remove" && kind !== "put" && kind !== "copy").map((work) => this.doOne(work)));
-    await Promise.all(taken.filter(({ kind }) => kind === "copy").map((work) => this.doOne(work)));
+    await this.together(taken.filter(({ kind }) => kind !== "remove" && kind !== "put" && kind !== "copy"));
+    await this.together(taken.filter(({ kind }) => kind === "copy"));
+  }
+
+  /** All of it has ended when this does, also after a failure: what went on alone could undo what the next sync stores. */
+  private async together(works: readonly Work[]): Promise<void> {
+    const ended = await Promise.allSettled(works.map((work) => this.doOne(work)));
+    for (const each of ended) if (each.status === "rejected") throw each.reason;
   }
 
   /** A directory's time holds only once nothing changes below it. */

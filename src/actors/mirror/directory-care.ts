@@ -65,7 +65,7 @@ export class DirectoryCare {
     watcher.item({ path: entry.path, what: stored === undefined ? "added" : "touched", why: "" });
     if (options.dryRun) return;
     if (store.features.isTree) this.unfinished.set(entry.path, { entry, stored });
-    else if (stored !== undefined) depot.add({ kind: "fact", fact: attributesFact(entry) });
+    else if (stored?.place !== undefined) depot.add({ kind: "fact", fact: attributesFact(entry) });
     else {
       const object = { key: entry.path, metadata: metadataOf(entry), bytes: NOTHING };
       depot.add({ key: entry.path, forgetsSums: false, sums: undefined, kind: "put", object, fact: (place) => arrivedFact(entry, NO_CONTENT, place) });

@@ -85,7 +85,12 @@ export class Fetching {
 
   /** A file's content is wanted; what `stored` has of it serves as a basis. Gives what is to be asked for, if anything is. */
   want(entry: Entry, stored: FileEntry | undefined, directory: OpenDirectory): WantedFile | undefined {
-    const { counts, options, order, watcher } = this.parts;
+    const { counts, options, order, store, watcher } = this.parts;
+    if (entry.sizeBytes > store.fileBytesMax) {
+      counts.failedCount++; // It holds up nobody else: it will be as big the next time.
+      watcher.item({ path: entry.path, what: "failed", why: `it has ${entry.sizeBytes} bytes, and the target takes ${store.fileBytesMax} at most` });
+      return undefined;
+    }
     const group = this.groups.of(entry);
     if (group !== undefined && group.state !== "failed") {
       this.follow(group, { entry, stored, directory });

@@ -175,8 +175,10 @@ export class Incoming {
     const sums = this.isSpoiled || this.source !== undefined ? undefined : this.sums?.finish();
     this.upload = undefined;
     if (upload === undefined) return undefined;
-    const isCovered = sums !== undefined && lengthBytesOf(sums) === upload.writtenBytes && upload.writtenBytes >= RESUMED_BYTES_MIN;
-    const wholeSums = isCovered ? sumsOfFirst(sums, upload.writtenBytes - (upload.writtenBytes % sums.blockBytes)) : undefined;
+    // The sums of a very large file end before it does: what lies behind them is fetched again.
+    const coveredBytes = sums === undefined ? 0 : Math.min(lengthBytesOf(sums), upload.writtenBytes);
+    const isWorthIt = sums !== undefined && coveredBytes >= RESUMED_BYTES_MIN;
+    const wholeSums = isWorthIt ? sumsOfFirst(sums, coveredBytes - (coveredBytes % sums.blockBytes)) : undefined;
     if (wholeSums === undefined) {
       await upload.abort();
       return undefined;

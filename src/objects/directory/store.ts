@@ -47,6 +47,7 @@ class DirectoryStore implements ObjectStore {
   readonly address: string;
   readonly features = { keepsVersions: false, isTree: true };
   readonly wholeBytesMax = WHOLE_BYTES_MAX;
+  readonly fileBytesMax = Infinity; // The filesystem's affair.
   readonly #tree: Tree;
   readonly #random: Random;
   readonly #partialDirectory: ByteString;

@@ -23,6 +23,7 @@ const DISTRUST_CODES: readonly string[] = [
   "UNABLE_TO_GET_ISSUER_CERT",
   "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
 ];
+const LATER_CODES: readonly string[] = ["InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted", "RequestTimeout"];
 const WORDS_MAX = 500;
 const LATER_STATUSES: readonly number[] = [408, 429];
 
@@ -80,6 +81,11 @@ function isOfNetwork(error: Error): boolean {
 export function statusOf(error: unknown): number | undefined {
   const metadata = error instanceof Error && "$metadata" in error ? (error.$metadata as { httpStatusCode?: number } | undefined) : undefined;
   return metadata?.httpStatusCode;
+}
+
+/** Of a failure that is told within an answer. */
+export function statusOfCode(code: string): number {
+  return LATER_CODES.includes(code) ? 503 : code === "AccessDenied" ? 403 : 400;
 }
 
 /** S3's code ("NoSuchUpload"), or the system's ("ECONNREFUSED"). */

@@ -12,7 +12,7 @@ const REQUEST_ATTEMPTS = 4; // By the client library, with growing pauses; the m
 const SOCKETS_MAX = 64;
 const CONNECTION_TIMEOUT_MS = 10_000;
 /** Without a byte from the server; it copies parts before it answers. */
-const SILENCE_TIMEOUT_MS = 120_000;
+const SILENCE_MS = 120_000;
 const REGION_DEFAULT = "us-east-1"; // What servers other than Amazon's expect.
 const PREFIX_BYTES_MAX = 512;
 
@@ -32,6 +32,8 @@ export interface S3StoreOptions {
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
   /** A file of the certificates that may sign the server's, instead of those that Node trusts. */
   readonly caBundle?: string;
+  /** Without a byte from the server a request has failed after this time. */
+  readonly silenceMs?: number;
 }
 
 /** Credentials, region and endpoint are those of every AWS tool: the environment, ~/.aws/config and ~/.aws/credentials. */
@@ -51,7 +53,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<ObjectStore>
     maxAttempts: REQUEST_ATTEMPTS,
     requestHandler: {
       connectionTimeout: CONNECTION_TIMEOUT_MS,
-      socketTimeout: SILENCE_TIMEOUT_MS,
+      socketTimeout: options.silenceMs ?? SILENCE_MS,
       httpAgent: { keepAlive: true, maxSockets: SOCKETS_MAX },
       httpsAgent: { keepAlive: true, maxSockets: SOCKETS_MAX, ...trustOf(options.caBundle) },
     },

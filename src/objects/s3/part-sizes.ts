@@ -11,6 +11,7 @@ const PARTS_AIMED = 9_000; // Room for a file that is bigger than its list said.
 const PART_BYTES_USUAL = 8 * MIB;
 /** Three parts are in memory for each upload, so this bounds it; and with it a file, to 562 GiB. */
 const PART_BYTES_MAX = 64 * MIB;
+export const FILE_BYTES_MAX = PART_BYTES_MAX * PARTS_AIMED;
 /** One request copies no more: a server answers when all is copied, and a proxy between may not wait for long. */
 export const COPY_BYTES_MAX = 512 * MIB;
 
@@ -24,7 +25,7 @@ export interface PartSizes {
 export function partSizesFor(sizeBytes: number): PartSizes {
   const needed = Math.ceil(sizeBytes / PARTS_AIMED / MIB) * MIB;
   if (needed > PART_BYTES_MAX) {
-    throw new RainbowError("LIMIT", `a file of ${sizeBytes} bytes is too big for a bucket: it takes ${PART_BYTES_MAX * PARTS_AIMED} at most`, { sizeBytes });
+    throw new RainbowError("LIMIT", `a file of ${sizeBytes} bytes is too big for a bucket: it takes ${FILE_BYTES_MAX} at most`, { sizeBytes });
   }
   return { partBytes: Math.max(PART_BYTES_USUAL, needed), partBytesMin: Math.max(PART_BYTES_MIN, needed) };
 }

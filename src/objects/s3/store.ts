@@ -18,10 +18,10 @@ import type {
   Upload,
 } from "../object-store.ts";
 import type { Bucket } from "./bucket.ts";
-import { codeOf, failureOf, statusOf } from "./failures.ts";
+import { codeOf, failureOf, statusOf, statusOfCode } from "./failures.ts";
 import { decodeMetadata } from "./headers.ts";
 import { decodedKey, listObjects } from "./listing.ts";
-import { partSizesFor } from "./part-sizes.ts";
+import { FILE_BYTES_MAX, partSizesFor } from "./part-sizes.ts";
 import { abortUpload, LOST_CODES, S3Upload } from "./upload.ts";
 import type { Part } from "./upload.ts";
 
@@ -39,6 +39,7 @@ export class S3Store implements ObjectStore {
   readonly address: string;
   readonly features: ObjectStoreFeatures;
   readonly wholeBytesMax = WHOLE_BYTES_MAX;
+  readonly fileBytesMax = FILE_BYTES_MAX;
   readonly #bucket: Bucket;
 
   constructor(bucket: Bucket) {
@@ -225,7 +226,10 @@ export class S3Store implements ObjectStore {
     return new Map(
       (answer.Errors ?? []).map(({ Key = "", Code = "", Message = "" }) => {
         const name = Key.slice(prefix.length);
-        return [name, new RainbowError("OBJECTS_REFUSED", `deleting ${this.address}/${name} was refused: ${Code} ${Message}`, { name, code: Code })];
+        return [
+          name,
+          failureOf(Object.assign(new Error(Message), { Code, $metadata: { httpStatusCode: statusOfCode(Code) } }), `deleting ${this.address}/${name}`),
+        ];
       }),
     );
   }
