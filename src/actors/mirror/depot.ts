@@ -44,7 +44,13 @@ export type Work =
   | (Common & { readonly kind: "copy"; readonly from: PlaceHolder; readonly metadata: ObjectMetadata })
   | (Common & { readonly kind: "complete"; readonly upload: Upload; readonly metadata: ObjectMetadata; readonly check: ContentCheck | undefined })
   /** An upload that was let go when its content was whole. */
-  | (Common & { readonly kind: "resume"; readonly token: string; readonly upload: NewUpload; readonly lengthBytes: number })
+  | (Common & {
+      readonly kind: "resume";
+      readonly token: string;
+      readonly upload: NewUpload;
+      readonly lengthBytes: number;
+      readonly check: ContentCheck | undefined;
+    })
   | (Common & { readonly kind: "attributes"; readonly metadata: ObjectMetadata })
   /** What stands in the way of another kind. */
   | { readonly kind: "remove"; readonly name: ObjectName }
@@ -300,12 +306,15 @@ export class Depot {
 
   private async complete({ upload, metadata, check, ...work }: Work & { readonly kind: "complete" }): Promise<void> {
     const place = await upload.complete(metadata);
-    if (check !== undefined) {
-      const digest = check.start();
-      for await (const piece of this.store.read(work.key, { place })) digest.update(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
-      if (!digest.digest().equals(check.digest)) return this.lose(work.key);
-    }
-    this.note(work, place, upload.writtenBytes, upload.lacksDigest);
+    if (await this.isSound(work.key, place, check)) this.note(work, place, upload.writtenBytes, upload.lacksDigest);
+    else this.lose(work.key);
+  }
+
+  private async isSound(key: ByteString, place: ObjectPlace, check: ContentCheck | undefined): Promise<boolean> {
+    if (check === undefined) return true;
+    const digest = check.start();
+    for await (const piece of this.store.read(key, { place })) digest.update(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
+    return digest.digest().equals(check.digest);
   }
 
   private async resume(work: Work & { readonly kind: "resume" }): Promise<void> {
@@ -315,7 +324,8 @@ export class Depot {
       return this.lose(work.key);
     }
     const place = await upload.complete(work.upload.metadata);
-    this.note(work, place, work.lengthBytes, upload.lacksDigest);
+    if (await this.isSound(work.key, place, work.check)) this.note(work, place, work.lengthBytes, upload.lacksDigest);
+    else this.lose(work.key);
   }
 
   private async setAttributes(work: Work & { readonly kind: "attributes" }): Promise<void> {

@@ -72,11 +72,11 @@ export class WaitingRoom {
   }
 
   private laterWork({ upload, ...work }: Complete, begun: { readonly key: ByteString; readonly lengthBytes: number }): Work {
-    const { key, fact, forgetsSums, sums, claim, metadata } = work;
+    const { key, fact, forgetsSums, sums, claim, check, metadata } = work;
     const { lengthBytes } = begun;
     const common = { key, fact, forgetsSums, sums, claim };
     if (this.parts.store.features.isTree)
-      return { ...common, kind: "resume", token: upload.token, lengthBytes, upload: { key, metadata, sizeBytes: lengthBytes } };
+      return { ...common, kind: "resume", token: upload.token, lengthBytes, check, upload: { key, metadata, sizeBytes: lengthBytes } };
     const holder: PlaceHolder = { key: begun.key, place: undefined };
     this.keys.push(holder.key);
     const kept = { key: holder.key, forgetsSums: false, sums: undefined, fact: (place: NonNullable<PlaceHolder["place"]>) => void (holder.place = place) };
