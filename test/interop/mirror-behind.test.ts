@@ -101,6 +101,34 @@ housed("what others deleted, replaced, described anew and added is found and men
   await agree(house, "mended");
 });
 
+housed("a recovery takes for the mirror's what has its metadata, gives up what others replaced, and leaves theirs alone", async (house, client) => {
+  makeUpstream(house);
+  await house.ok(["mirror", "add", house.url, "s3://recovered"]);
+  await house.ok(["mirror", "sync", "tree"]);
+  await spoil(client, "recovered");
+  const told = Object.fromEntries(
+    (await house.json(["mirror", "recover", "tree"])).flatMap((item) => (typeof item["what"] === "string" ? [[item["path"], item["what"]]] : [])),
+  );
+  assert.equal(told, {
+    "a/deleted": "withdrawn",
+    "a/foreign": "ignored",
+    "a/large": "withdrawn",
+    "a/large replaced": "withdrawn",
+    "a/replaced": "withdrawn",
+    b: "withdrawn",
+    link: "withdrawn",
+    "link to elsewhere": "corrected",
+  });
+  await house.ok(["mirror", "sync", "tree"]);
+  // The same content with other attributes is the list's word against the bucket's: `check` tells of it.
+  assert.equal(await found(house, 1), { "a/foreign": "foreign", "a/other mode": "attributes", "a/same again": "attributes" });
+  assert.is((await house.ok(["mirror", "recover", "tree"])).includes("adopted"), false);
+  await found(house, 1, "--mend");
+  await house.ok(["mirror", "settle", "tree"]);
+  await client.send(new sdk.DeleteObjectCommand({ Bucket: "recovered", Key: "a/foreign" }));
+  await agree(house, "recovered");
+});
+
 housed("whatever a mirror keeps beside its events may be lost, piece by piece or as a whole", async (house) => {
   makeUpstream(house);
   await house.ok(["mirror", "add", house.url, "s3://cache"]);

@@ -26,7 +26,7 @@ import type { ByteString } from "../../src/core/index.ts";
 import { parseRule } from "../../src/rsync/index.ts";
 import { makeAssortedTree } from "../support/assorted-tree.ts";
 import { bytePath } from "../support/compare-trees.ts";
-import type { MemoryMirrorFiles } from "../support/memory-mirror-files.ts";
+import { MemoryMirrorFiles } from "../support/memory-mirror-files.ts";
 import { MemoryObjects } from "../support/memory-objects.ts";
 import { MirrorRig, rigOs } from "../support/mirror-rig.ts";
 import type { RigOptions } from "../support/mirror-rig.ts";
@@ -433,5 +433,24 @@ function referenceBytes(rig: MirrorRig, name: string): number {
   const bytes = (what: string): number => Number((new RegExp(`Total bytes ${what}: ([\\d,]+)`).exec(stdout)?.[1] ?? "").replaceAll(",", ""));
   return bytes("sent") + bytes("received");
 }
+
+rigged("a directory of a bucket that was only implied by what lies in it gets its object", async (rig) => {
+  mkdirSync(join(rig.upstream, "d"));
+  writeFileSync(join(rig.upstream, "d/f"), "content");
+  const objects = new MemoryObjects();
+  rig.use(objects, rig.files);
+  await rig.sync();
+  const marker = { key: "d" as ByteString, kind: "directory" } as const;
+  assert.ok((await objects.head(marker)) !== undefined);
+  // As a sync leaves it that ended between the two.
+  const list = await rig.files.list();
+  const { path, mode, mtimeSeconds, mtimeNanos, sizeBytes, rdev, digest, place } = list.entry("d/f" as ByteString)!;
+  list.close();
+  await objects.delete([marker]);
+  rig.use(objects, new MemoryMirrorFiles());
+  await rig.files.record([{ type: "FileArrived", path, kind: "file", mode, mtimeSeconds, mtimeNanos, sizeBytes, rdev, digest, place }]);
+  await rig.sync();
+  assert.ok((await objects.head(marker)) !== undefined);
+});
 
 test.run();

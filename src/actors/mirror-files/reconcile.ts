@@ -108,8 +108,8 @@ async function factOf(files: MirrorFiles, objects: ObjectStore, { path, entry }:
   const { what, fact } = await judge(objects, { path, entry: isOther ? undefined : entry, object });
   if (fact !== undefined) return objects.features.isTree ? unproven(fact) : fact;
   if (what !== "same" || entry === undefined || object === undefined || object.kind === "other") return undefined;
-  if (attributesFault(entry, object) === undefined || files.lateAttributes.has(path)) return undefined;
-  const arrived = arrivedFact(object, object.kind);
+  if (object.metadata === undefined || attributesFault(entry, object) === undefined || files.lateAttributes.has(path)) return undefined;
+  const arrived = arrivedFact(object, object.metadata, object.kind);
   return arrived.type === "FileArrived" ? { ...arrived, digest: entry.digest } : arrived;
 }
 

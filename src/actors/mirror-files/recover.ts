@@ -87,7 +87,9 @@ export async function judge(objects: Pick<ObjectStore, "head">, { path, entry, o
   if (kind === "other") return { what: "ignored" };
   if (entry !== undefined && isSameContent(entry, object)) return { what: "same" };
   const whole = object.metadata === undefined ? ((await objects.head({ key: path, kind })) ?? object) : object;
-  return { what: entry === undefined ? "adopted" : "corrected", fact: arrivedFact(whole, kind) };
+  // No mirror put it there. Known to the list, it would be taken away by the next sync as what upstream does not have.
+  if (whole.metadata === undefined) return entry?.place === undefined ? { what: "ignored" } : { what: "withdrawn", fact: lostFact(entry) };
+  return { what: entry === undefined ? "adopted" : "corrected", fact: arrivedFact(whole, whole.metadata, kind) };
 }
 
 /**
@@ -108,11 +110,8 @@ export function isSameContent(entry: FileEntry, object: StoredObject): boolean {
   return hasSameVersion && entry.place.etag === object.place.etag && (entry.kind !== "file" || entry.sizeBytes === object.sizeBytes);
 }
 
-/** An object of others has no metadata: it is known from here on, and the next sync replaces it or takes it away. */
-const NO_METADATA: Omit<ObjectMetadata, "kind"> = { mode: 0o644, mtimeSeconds: 0, mtimeNanos: 0, linkTarget: undefined, digest: undefined };
-
-export function arrivedFact({ key: path, sizeBytes, place, metadata }: StoredObject, kind: ObjectKind): MirrorFact {
-  const { mode, mtimeSeconds, mtimeNanos, linkTarget, digest } = metadata ?? NO_METADATA;
+export function arrivedFact({ key: path, sizeBytes, place }: StoredObject, metadata: ObjectMetadata, kind: ObjectKind): MirrorFact {
+  const { mode, mtimeSeconds, mtimeNanos, linkTarget, digest } = metadata;
   const stamp = { path, mode, mtimeSeconds, mtimeNanos, place };
   if (kind === "symlink") return { type: "LinkArrived", ...stamp, linkTarget: linkTarget ?? ("" as ByteString) };
   const recorded = digest === undefined ? undefined : { name: digest.name, bytes: Buffer.from(digest.bytes) };
