@@ -453,4 +453,32 @@ rigged("a directory of a bucket that was only implied by what lies in it gets it
   assert.ok((await objects.head(marker)) !== undefined);
 });
 
+for (const kind of ["tree", "no tree"] as const)
+  rigged(`a basis that became a directory, or that others replaced, costs a whole fetch and no failure (${kind})`, async (rig) => {
+    const at = (name: string): string => join(rig.upstream, name);
+    const objects = new MemoryObjects();
+    if (kind === "no tree") rig.use(objects, rig.files);
+    const content = random.bytes(600_000);
+    for (const name of ["image", "disk"]) writeFileSync(at(name), content);
+    await rig.sync();
+    mkdirSync(at("z"));
+    renameSync(at("image"), at("z/image")); // Looks like the stored file, which goes first.
+    mkdirSync(at("image"));
+    writeFileSync(at("image/inside"), "inside");
+    content.fill(0, 1000, 2000);
+    writeFileSync(at("disk"), content);
+    if (kind === "tree") {
+      unlinkSync(join(rig.target, "disk"));
+      writeFileSync(join(rig.target, "disk"), random.bytes(600_000));
+    } else {
+      const metadata = { kind: "file", mode: 0o644, mtimeSeconds: 1, mtimeNanos: 0, linkTarget: undefined, digest: undefined } as const;
+      await objects.put([{ key: "disk" as ByteString, metadata, bytes: random.bytes(600_000) }]);
+    }
+    const synced = await rig.sync();
+    assert.is(synced.heldBecause, "");
+    if (kind === "tree") assert.equal(rig.differences(), []);
+    else for (const name of ["disk", "z/image", "image/inside"]) assert.ok(objects.contentOf(name) === readFileSync(at(name), "latin1"), name);
+    assert.is((await rig.sync()).counts.arrivedCount, 0);
+  });
+
 test.run();

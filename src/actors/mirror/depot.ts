@@ -300,8 +300,19 @@ export class Depot {
       this.note(work, await this.store.copy(key, place, work.key, work.metadata), 0);
     } catch (error) {
       if (!isRainbowError(error, "OBJECT_CHANGED")) throw error;
-      this.lose(key);
+      await this.loseSource(key, place);
     }
+  }
+
+  /** This very sync may have replaced it: then there is nothing to be said of it, and another round fetches what was to be its copy. */
+  private async loseSource(key: ByteString, place: ObjectPlace): Promise<void> {
+    this.commit();
+    await this.commits;
+    const list = await this.files.list();
+    const listed = list.entry(key)?.place;
+    list.close();
+    if (listed?.etag === place.etag && listed.version === place.version) this.lose(key);
+    else this.lostCount++;
   }
 
   private async complete({ upload, metadata, check, ...work }: Work & { readonly kind: "complete" }): Promise<void> {

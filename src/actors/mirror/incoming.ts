@@ -3,7 +3,7 @@
  * blocks of a basis are copied inside the store. Where the store is a tree, copied bytes are read as well, so that the whole content is
  * verified; elsewhere their sums, in full length, speak for them.
  */
-import { assert } from "../../core/index.ts";
+import { assert, isRainbowError } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
 import type { ObjectPlace, ObjectStore, Upload } from "../../objects/index.ts";
 import type { FileEntry, RememberedSums } from "../../projections/index.ts";
@@ -67,8 +67,10 @@ export class Incoming {
   private buffer: Buffer | undefined;
   private upload: Upload | undefined;
   private run: CopyRun | undefined;
-  /** A resumed upload turned out to be good for nothing. */
+  /** A resumed upload turned out to be good for nothing, or the source to be another than it was. */
   isSpoiled = false;
+  /** The source is not what its sums say. */
+  isSourceLost = false;
   private lengthBytes = 0;
   private literalBytes = 0;
 
@@ -115,7 +117,8 @@ export class Incoming {
     const start = this.lengthBytes;
     this.lengthBytes += bytes.length;
     this.literalBytes += bytes.length;
-    if (this.buffer === undefined) return this.upload !== undefined && this.run === undefined ? this.upload.write(bytes) : this.writeLater(bytes);
+    if (this.buffer === undefined)
+      return this.upload !== undefined && this.run === undefined ? this.upload.write(bytes) : this.fromSource(() => this.writeLater(bytes));
     if (this.lengthBytes > this.buffer.length) return this.outgrow(bytes, start);
     this.buffer.set(bytes, start);
   }
@@ -146,6 +149,7 @@ export class Incoming {
   copy(block: number, lengthBytes: number): void | Promise<void> {
     if (this.resumed !== undefined) return this.skip(this.resumed, block, lengthBytes);
     assert(this.source !== undefined, "only a request with a basis is answered with its blocks");
+    if (this.isSpoiled) return;
     const { sums } = this.source;
     this.sums?.copied(sums, block, lengthBytes);
     this.lengthBytes += lengthBytes;
@@ -154,7 +158,7 @@ export class Incoming {
     if (bytes instanceof Buffer) this.supply(bytes);
     const { run } = this;
     if (bytes instanceof Promise || (run !== undefined && (run.offsetBytes + run.lengthBytes !== offsetBytes || run.lengthBytes >= RUN_BYTES_MAX)))
-      return this.copyLater(bytes instanceof Promise ? bytes : undefined, offsetBytes, lengthBytes);
+      return this.fromSource(() => this.copyLater(bytes instanceof Promise ? bytes : undefined, offsetBytes, lengthBytes));
     this.extend(offsetBytes, lengthBytes);
   }
 
@@ -187,16 +191,18 @@ export class Incoming {
     return upload.token === "" ? undefined : { entry, token: upload.token, sums: wholeSums };
   }
 
-  /** The content is whole: what there is to be stored. */
-  async finish(): Promise<Arrival> {
+  /** The content is whole: what there is to be stored; undefined where it is spoiled after all. */
+  async finish(): Promise<Arrival | undefined> {
     const { source, run, lengthBytes, literalBytes } = this;
     this.checkpoints?.over(this.entry.path);
     const sums = this.sums?.finish();
     if (this.buffer !== undefined) return { content: { kind: "whole", bytes: filled(this.buffer, lengthBytes) }, lengthBytes, literalBytes, sums };
     const isSource = source !== undefined && this.upload === undefined && run?.offsetBytes === 0 && run.lengthBytes === lengthBytes;
     if (isSource && lengthBytes === source.entry.sizeBytes) return { content: { kind: "source", source }, lengthBytes, literalBytes, sums };
-    const upload = await this.open();
-    return { content: { kind: "upload", upload, key: this.key }, lengthBytes, literalBytes, sums };
+    await this.fromSource(async () => void (await this.open()));
+    if (this.isSpoiled) return undefined;
+    assert(this.upload !== undefined, "it was opened");
+    return { content: { kind: "upload", upload: this.upload, key: this.key }, lengthBytes, literalBytes, sums };
   }
 
   /** As `finish`, at once, for content that lies in memory; undefined for any other. */
@@ -204,6 +210,10 @@ export class Incoming {
     const { buffer, lengthBytes, literalBytes } = this;
     if (buffer === undefined) return undefined;
     return { content: { kind: "whole", bytes: filled(buffer, lengthBytes) }, lengthBytes, literalBytes, sums: this.sums?.finish() };
+  }
+
+  get sourcePath(): ByteString | undefined {
+    return this.source?.entry.path;
   }
 
   get resumedUpload(): Upload | undefined {
@@ -219,6 +229,16 @@ export class Incoming {
   private extend(offsetBytes: number, lengthBytes: number): void {
     if (this.run === undefined) this.run = { offsetBytes, lengthBytes };
     else this.run.lengthBytes += lengthBytes;
+  }
+
+  /** Where the source is not what it was, the file is spoiled: another round fetches it without that. */
+  private async fromSource(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (this.source === undefined || !isRainbowError(error, "OBJECT_CHANGED")) throw error;
+      this.isSpoiled = this.isSourceLost = true;
+    }
   }
 
   private async copyLater(bytes: Promise<Buffer> | undefined, offsetBytes: number, lengthBytes: number): Promise<void> {

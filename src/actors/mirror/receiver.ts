@@ -177,6 +177,7 @@ export class Receiver {
 
   private async endLarge(event: FileEnd, wanted: WantedFile, incoming: Incoming): Promise<void> {
     const arrival = await incoming.finish();
+    if (arrival === undefined) return this.spoil(event, incoming);
     const { content } = arrival;
     if (content.kind === "source" && this.isDenied(event, content.source.entry)) {
       await this.parts.files.sums.forget([content.source.entry.path]); // They are of another content.
@@ -197,8 +198,9 @@ export class Receiver {
     await this.arrive(event, wanted, { ...arrival, content: { kind: "upload", upload, key } });
   }
 
-  /** What an upload had of the file was of no use: another round fetches it whole. */
+  /** What an upload had of the file, or its source, was of no use: another round fetches it whole. */
   private async spoil(event: FileEnd, incoming: Incoming): Promise<void> {
+    if (incoming.isSourceLost) await this.parts.files.sums.forget([incoming.sourcePath!]);
     if (event.outcome !== "mismatch") this.fetching.spoil(this.settled(event.index)); // Else the second attempt comes without it.
     await incoming.abandon();
   }

@@ -1,7 +1,7 @@
 /** Reading stored files by descriptor: what is opened stays the same file, whatever happens to its name. */
 import type { ByteString, Stat } from "../../core/index.ts";
 import type { ByteRange, ObjectPlace } from "../object-store.ts";
-import { attempt, changed, failureOf, isAbsence } from "./failures.ts";
+import { attempt, changed, failureOf, isAbsence, isCode } from "./failures.ts";
 import { placeOf } from "./tree.ts";
 import type { Tree } from "./tree.ts";
 
@@ -34,6 +34,7 @@ function openRead(tree: Tree, key: ByteString, path: ByteString): number {
     tree.enterParentOf(key, "refuse");
     return tree.os.openRead(path);
   } catch (error) {
+    if (isCode(error, "EISDIR", "ELOOP", "ENXIO")) throw changed(path, "is no file any more");
     throw isAbsence(error) ? changed(path, "is not there") : failureOf(error, path);
   }
 }
