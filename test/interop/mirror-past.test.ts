@@ -65,7 +65,7 @@ function withServer({ endpoint, credentials, stop }: S3Server): void {
     assert.equal(await everything(files), await everything(await mirror.files()));
     const digests = await openDigests(openXxh3());
     const checked = await all(checkFiles(files, objects, { readsData: true, mends: false, digests: async () => digests }));
-    assert.equal(checked, [{ type: "summary", entryCount: 4, faultCount: 0, readCount: 2, readBytes: 14, unprovenCount: 0 }]);
+    assert.equal(checked, [{ type: "summary", entryCount: 4, faultCount: 0, readCount: 2, readBytes: 14, provenCount: 0, unprovenCount: 0 }]);
     await lost.opened.close();
     await world.mirrors.close();
   });
