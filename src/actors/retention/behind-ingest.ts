@@ -3,7 +3,7 @@ import type { Clock } from "../../core/index.ts";
 import type { FreeBarrier } from "../../dig/index.ts";
 import type { Ingest, OpenedMachine } from "../machine/index.ts";
 
-export const STEP_MS = 5; // Of the main thread; ingest and readers get their turn after each.
+export const STEP_MS = 2; // Of the main thread; ingest and readers get their turn after each.
 export const READER_MS_MAX = 10 * 60_000; // A pager left open must not hold anything for ever.
 const REST_BUSY_MS = 20; // While batches are on their way most of the time is theirs.
 

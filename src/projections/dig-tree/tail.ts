@@ -6,7 +6,7 @@ import type { Base } from "./base.ts";
 import { applyLate, evolve, evolveLazily } from "./evolve.ts";
 import { State } from "./state.ts";
 
-const BYTES_PER_TURN = 65_536; // Some milliseconds, whether of many events or of long ones: whoever else is at work gets a turn after each.
+const BYTES_PER_TURN = 16_384; // A millisecond or two, whether of many events or of long ones: whoever else is at work gets a turn after each.
 const EVENT_BYTES = 128; // What an event costs besides its length.
 
 export interface Replay {
