@@ -10,11 +10,10 @@ import { RainbowError } from "../../src/core/index.ts";
 import type { ByteString } from "../../src/core/index.ts";
 import { MemoryMirrorFiles } from "../support/memory-mirror-files.ts";
 import { MemoryObjects } from "../support/memory-objects.ts";
-import { MirrorRig } from "../support/mirror-rig.ts";
-import type { RigOptions } from "../support/mirror-rig.ts";
+import { riggedCases } from "../support/mirror-rig.ts";
+import type { MirrorRig } from "../support/mirror-rig.ts";
 import { seededRandom } from "../support/random.ts";
-import { Recorder, replayed } from "../support/recorded-wire.ts";
-import { hasCommand, skipped } from "../support/skip.ts";
+import { cut, Recorder, replayed } from "../support/recorded-wire.ts";
 
 const test = suite("mirror: lanes");
 const random = seededRandom(1);
@@ -22,18 +21,7 @@ const random = seededRandom(1);
 const SMALL = { ...SYNC_OPTIONS.laneLimits, fileBytesMin: 10_000, mainBytes: 0, batchBytesMin: 100_000, batchBytesMax: 400_000, batchCountMax: 5 };
 const LANES: Partial<SyncOptions> = { connections: 4, laneLimits: SMALL };
 
-/** A case with a rig of its own. */
-function rigged(name: string, body: (rig: MirrorRig) => Promise<void>, options: RigOptions = {}): void {
-  test(name, async () => {
-    if (!hasCommand("rsync")) return skipped(`mirror: ${name}`, "rsync is not installed");
-    const rig = await MirrorRig.open(options);
-    try {
-      await body(rig);
-    } finally {
-      await rig.close();
-    }
-  });
-}
+const rigged = riggedCases(test);
 
 /** Connections through here are counted; `change` may make another wire of the one of that number, from 0 on, or refuse it. */
 class Counter {
@@ -64,18 +52,6 @@ class Counter {
 /** Says nothing before `gate` opens, as long as it `isHeld`. */
 function gated(wire: Wire, gate: Promise<void>, isHeld = (): boolean => true): Wire {
   return { read: () => (isHeld() ? gate.then(() => wire.read()) : wire.read()), write: (pieces) => wire.write(pieces), close: () => wire.close() };
-}
-
-/** Ends after so many bytes of the server. */
-function cut(wire: Wire, bytesMax: number): Wire {
-  let left = bytesMax;
-  const read = async (): Promise<Buffer | undefined> => {
-    const bytes = left <= 0 ? undefined : await wire.read();
-    const said = bytes?.subarray(0, left);
-    left -= said?.length ?? 0;
-    return said;
-  };
-  return { read, write: (pieces) => wire.write(pieces), close: () => wire.close() };
 }
 
 /** Files of all sizes in a few folders, with names that patterns must escape. */

@@ -28,28 +28,17 @@ import { makeAssortedTree } from "../support/assorted-tree.ts";
 import { bytePath } from "../support/compare-trees.ts";
 import { MemoryMirrorFiles } from "../support/memory-mirror-files.ts";
 import { MemoryObjects } from "../support/memory-objects.ts";
-import { MirrorRig, rigOs } from "../support/mirror-rig.ts";
-import type { RigOptions } from "../support/mirror-rig.ts";
+import { riggedCases, rigOs } from "../support/mirror-rig.ts";
+import type { MirrorRig } from "../support/mirror-rig.ts";
 import { seededRandom } from "../support/random.ts";
 import { cutting } from "../support/recorded-wire.ts";
-import { hasCommand, isRoot, skipped } from "../support/skip.ts";
+import { isRoot } from "../support/skip.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 
 const test = suite("mirror: sync");
 const random = seededRandom(1);
 
-/** A case with a rig of its own. */
-function rigged(name: string, body: (rig: MirrorRig) => Promise<void>, options: RigOptions = {}): void {
-  test(name, async () => {
-    if (!hasCommand("rsync")) return skipped(`mirror: ${name}`, "rsync is not installed");
-    const rig = await MirrorRig.open(options);
-    try {
-      await body(rig);
-    } finally {
-      await rig.close();
-    }
-  });
-}
+const rigged = riggedCases(test);
 
 function makeUpstream(rig: MirrorRig): void {
   makeAssortedTree(rigOs, bytePath(rig.upstream));

@@ -11,10 +11,11 @@ import { bytePath } from "../support/compare-trees.ts";
 import { loopFilesystem } from "../support/loop-filesystem.ts";
 import { MemoryMirrorFiles } from "../support/memory-mirror-files.ts";
 import { MemoryObjects } from "../support/memory-objects.ts";
-import { MirrorRig, rigOs } from "../support/mirror-rig.ts";
+import { riggedCases, rigOs } from "../support/mirror-rig.ts";
+import type { MirrorRig } from "../support/mirror-rig.ts";
 import { seededRandom } from "../support/random.ts";
 import { onceReceived } from "../support/recorded-wire.ts";
-import { hasCommand, skipped } from "../support/skip.ts";
+import { skipped } from "../support/skip.ts";
 import { treeContents } from "../support/tree-contents.ts";
 
 const test = suite("mirror: upheaval");
@@ -22,17 +23,7 @@ const random = seededRandom(6);
 const MIB = 2 ** 20;
 const LARGE = 16 * MIB; // More than what lies in the sockets between.
 
-function rigged(name: string, body: (rig: MirrorRig) => Promise<void>): void {
-  test(name, async () => {
-    if (!hasCommand("rsync")) return skipped(`mirror: ${name}`, "rsync is not installed");
-    const rig = await MirrorRig.open();
-    try {
-      await body(rig);
-    } finally {
-      await rig.close();
-    }
-  });
-}
+const rigged = riggedCases(test);
 
 for (const [kind, ways] of [
   ["a tree", ["grows", "shrinks", "is replaced"]],

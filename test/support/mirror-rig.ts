@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Test } from "uvu";
 import { SYNC_OPTIONS, syncMirror } from "../../src/actors/mirror/index.ts";
 import type { Dial, MirrorSource, SyncItem, SyncMemory, SyncOptions, SyncOutcome, SyncPhase, SyncProgress } from "../../src/actors/mirror/index.ts";
 import { openOs, openXxh3, openZstdStreams } from "../../src/app/os/index.ts";
@@ -17,6 +18,7 @@ import { bytePath } from "./compare-trees.ts";
 import { MemoryMirrorFiles } from "./memory-mirror-files.ts";
 import { startRsyncDaemon } from "./rsync-daemon.ts";
 import type { RsyncDaemon } from "./rsync-daemon.ts";
+import { hasCommand, skipped } from "./skip.ts";
 import { temporaryDirectory } from "./temp.ts";
 
 export const rigOs = openOs();
@@ -135,6 +137,20 @@ export class MirrorRig {
   close(): Promise<void> {
     return this.daemon.stop();
   }
+}
+
+/** Declares cases of a suite, each with a rig of its own. */
+export function riggedCases(test: Test): (name: string, body: (rig: MirrorRig) => Promise<void>, options?: RigOptions) => void {
+  return (name, body, options) =>
+    test(name, async () => {
+      if (!hasCommand("rsync")) return skipped(`mirror: ${name}`, "rsync is not installed");
+      const rig = await MirrorRig.open(options);
+      try {
+        await body(rig);
+      } finally {
+        await rig.close();
+      }
+    });
 }
 
 /** Differences in what `rsync -rlpt` keeps, one a line. */

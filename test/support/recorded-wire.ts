@@ -48,17 +48,19 @@ export function replayed(recorded: Recorded, bytesMax = Infinity): Dial {
 
 /** Connections that break after so many bytes of the server. */
 export function cutting(through: Dial, bytesMax: number): Dial {
-  return async (address, timeouts) => {
-    const wire = await through(address, timeouts);
-    let left = bytesMax;
-    const read = async (): Promise<Buffer | undefined> => {
-      const bytes = left <= 0 ? undefined : await wire.read();
-      const said = bytes?.subarray(0, left);
-      left -= said?.length ?? 0;
-      return said;
-    };
-    return { read, write: (sent) => wire.write(sent), close: () => wire.close() };
+  return async (address, timeouts) => cut(await through(address, timeouts), bytesMax);
+}
+
+/** Ends after so many bytes of the server. */
+export function cut(wire: Wire, bytesMax: number): Wire {
+  let left = bytesMax;
+  const read = async (): Promise<Buffer | undefined> => {
+    const bytes = left <= 0 ? undefined : await wire.read();
+    const said = bytes?.subarray(0, left);
+    left -= said?.length ?? 0;
+    return said;
   };
+  return { read, write: (sent) => wire.write(sent), close: () => wire.close() };
 }
 
 export function byteCountOf(recorded: Recorded): number {

@@ -43,8 +43,11 @@ export function holdReason(found: Found, options: Pick<SyncOptions, "maxDelete">
   if (found.entryCount <= 1) return { why: "the server lists nothing at all", by: example };
   const countMax = options.maxDelete ?? Math.max(UNLIMITED_COUNT, keptCount);
   if (removalCount <= countMax) return undefined;
-  const limit = options.maxDelete === undefined ? "as many as stay" : `${countMax}`;
-  return { why: `${removalCount} names are gone upstream, and more than ${limit} are not removed at once; look, then allow it with max-delete`, by: example };
+  const limit = options.maxDelete === undefined && keptCount === countMax ? "that stay" : "that may go at once";
+  return {
+    why: `${removalCount} names are gone upstream, more than the ${countMax} ${limit}; look, then allow it with --max-delete ${removalCount}`,
+    by: example,
+  };
 }
 
 /** Everything below these names and they themselves, as far as the filters do not keep it; content before its directory. */

@@ -69,8 +69,8 @@ export class Incoming {
   private run: CopyRun | undefined;
   /** A resumed upload turned out to be good for nothing, or the source to be another than it was. */
   isSpoiled = false;
-  /** The source is not what its sums say. */
-  isSourceLost = false;
+  /** Where the source was, if it is not what its sums say. */
+  lostSource: ByteString | undefined;
   private lengthBytes = 0;
   private literalBytes = 0;
 
@@ -212,10 +212,6 @@ export class Incoming {
     return { content: { kind: "whole", bytes: filled(buffer, lengthBytes) }, lengthBytes, literalBytes, sums: this.sums?.finish() };
   }
 
-  get sourcePath(): ByteString | undefined {
-    return this.source?.entry.path;
-  }
-
   get resumedUpload(): Upload | undefined {
     return this.resumed?.upload;
   }
@@ -237,7 +233,8 @@ export class Incoming {
       await work();
     } catch (error) {
       if (this.source === undefined || !isRainbowError(error, "OBJECT_CHANGED")) throw error;
-      this.isSpoiled = this.isSourceLost = true;
+      this.isSpoiled = true;
+      this.lostSource = this.source.entry.path;
     }
   }
 

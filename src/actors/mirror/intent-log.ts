@@ -5,7 +5,7 @@
 import type { ByteString } from "../../core/index.ts";
 import type { ObjectKind } from "../../objects/index.ts";
 import type { Intents } from "../../projections/index.ts";
-import { parentOf } from "./listed-directories.ts";
+import { parentOf, ROOT } from "./listed-directories.ts";
 
 export interface Intent {
   readonly key: ByteString;
@@ -25,8 +25,6 @@ export interface Noted {
   readonly mark: number | undefined;
   readonly finished: readonly OpenGroup[];
 }
-
-const TOP = "." as ByteString;
 
 export class IntentLog {
   private readonly isTree: boolean;
@@ -54,8 +52,8 @@ export class IntentLog {
     for (const { key, kind, what } of all) {
       const isOpened = this.isTree && kind === "directory" && what !== "removed";
       if (isOpened) enter(key);
-      else if (key !== TOP) keys.push(keyOf(key, kind));
-      if (this.isTree && what !== "described" && key !== TOP) enter(parentOf(key));
+      else if (key !== ROOT) keys.push(keyOf(key, kind));
+      if (this.isTree && what !== "described" && key !== ROOT) enter(parentOf(key));
       if (!isOpened || what !== "described") continue;
       finished.push(this.open.get(key)!);
       this.open.delete(key); // What changes in it from here on is noted again.

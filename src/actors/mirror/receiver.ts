@@ -200,7 +200,7 @@ export class Receiver {
 
   /** What an upload had of the file, or its source, was of no use: another round fetches it whole. */
   private async spoil(event: FileEnd, incoming: Incoming): Promise<void> {
-    if (incoming.isSourceLost) await this.parts.files.sums.forget([incoming.sourcePath!]);
+    if (incoming.lostSource !== undefined) await this.parts.files.sums.forget([incoming.lostSource]);
     if (event.outcome !== "mismatch") this.fetching.spoil(this.settled(event.index)); // Else the second attempt comes without it.
     await incoming.abandon();
   }

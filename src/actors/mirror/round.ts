@@ -4,41 +4,26 @@
  */
 import { assert, displayOf } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
-import type { ObjectStore } from "../../objects/index.ts";
-import type { FileEntry, FileList, MirrorFiles } from "../../projections/index.ts";
-import type { Agreement, Digests, Entry, Session, SessionEvent } from "../../rsync/index.ts";
-import type { BrokenUpload, Resumable } from "./broken-uploads.ts";
-import type { Checkpoints } from "./checkpoints.ts";
+import type { FileEntry } from "../../projections/index.ts";
+import type { Agreement, Entry, Session, SessionEvent } from "../../rsync/index.ts";
+import type { BrokenUpload } from "./broken-uploads.ts";
 import { compareDirectory, leadsOut } from "./compare.ts";
 import type { CompareRules, Differences } from "./compare.ts";
-import type { Depot } from "./depot.ts";
 import { DirectoryCare } from "./directory-care.ts";
 import type { OpenDirectory } from "./directory-care.ts";
 import { arrivedFact, attributesFact, isWantedKind, metadataOf, NO_CONTENT } from "./facts.ts";
 import { Fetching } from "./fetching.ts";
 import { GoneNames } from "./gone-names.ts";
 import { Receiver } from "./receiver.ts";
+import type { ReceiverParts } from "./receiver.ts";
 import { Lanes } from "./lanes.ts";
 import type { LaneParts } from "./lanes.ts";
 import { ListedDirectories } from "./listed-directories.ts";
 import type { Listed, ListedDirectory } from "./listed-directories.ts";
-import type { SyncOptions } from "./options.ts";
 import { isUpstreamTemporary } from "./publication.ts";
-import type { PublicationOrder } from "./publication.ts";
-import type { SmallContents } from "./small-contents.ts";
 import type { SyncCounts, SyncWatcher } from "./report.ts";
 
-export interface RoundParts {
-  readonly store: ObjectStore;
-  readonly files: MirrorFiles;
-  readonly list: FileList;
-  readonly depot: Depot;
-  readonly contents: SmallContents;
-  readonly resumables: Map<ByteString, Resumable>;
-  readonly checkpoints: Checkpoints | undefined;
-  readonly order: PublicationOrder;
-  readonly digests: Digests;
-  readonly options: SyncOptions;
+export interface RoundParts extends ReceiverParts {
   readonly counts: SyncCounts;
   readonly watcher: SyncWatcher;
   /** Where there may be more connections than one. */

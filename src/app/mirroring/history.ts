@@ -27,8 +27,10 @@ export interface SyncHistory {
   readonly lastEndedUs: number | undefined;
   readonly lastUpdatedUs: number | undefined;
   readonly finished: SyncFinished | undefined;
-  /** Of the newest sync; "" where it did not fail. */
+  /** Of the newest sync that has an end; "" where it did not fail. */
   readonly failure: string;
+  /** The newest sync has no end: it goes on, or its process ended. */
+  readonly isOpen: boolean;
   /** Since when every sync held its deletes back. */
   readonly heldSinceUs: number | undefined;
 }
@@ -40,13 +42,17 @@ export async function syncHistory(store: EventStore, stream: string): Promise<Sy
     lastUpdatedUs: undefined,
     finished: undefined,
     failure: "",
+    isOpen: false,
     heldSinceUs: undefined,
   };
   let isHeld = true; // As far back as was looked.
   for await (const { event, metadata } of syncEvents(store, stream, LOOK_BACK_EVENTS)) {
     if (!isHeld && found.lastStartedUs !== undefined) break;
     const timeUs = metadata.hostTimeUs;
-    if (event.type === "SyncStarted") found.lastStartedUs ??= timeUs;
+    if (event.type === "SyncStarted" && found.lastStartedUs === undefined) {
+      found.lastStartedUs = timeUs;
+      found.isOpen = found.lastEndedUs === undefined;
+    }
     if (event.type === "SyncFailed" && found.lastEndedUs === undefined) found.failure = event.message;
     if (event.type === "SyncFailed" || event.type === "SyncFinished") found.lastEndedUs ??= timeUs;
     if (event.type !== "SyncFinished") continue;

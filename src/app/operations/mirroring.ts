@@ -117,7 +117,7 @@ async function change({ mirrors, runner }: OperationsContext, mirror: OpenedMirr
 
 async function statusOf({ host, runner }: OperationsContext, mirror: OpenedMirror): Promise<MirrorStatus> {
   const history = await syncHistory(host.eventStore, mirror.machine.stream);
-  const { finished, failure, heldSinceUs, lastStartedUs, lastUpdatedUs, lastEndedUs } = history;
+  const { finished, failure, isOpen, heldSinceUs, lastStartedUs, lastUpdatedUs, lastEndedUs } = history;
   const { projection } = mirror.machine;
   const life = await runner.status(mirror);
   return {
@@ -135,7 +135,7 @@ async function statusOf({ host, runner }: OperationsContext, mirror: OpenedMirro
     heldBecause: finished?.heldBecause ?? "",
     heldBy: finished?.heldBy ?? ("" as ByteString),
     heldSinceUs,
-    failure,
+    failure: isOpen && life.state === "waiting" ? "it was cut off: its process ended" : failure,
   };
 }
 

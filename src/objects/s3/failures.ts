@@ -36,7 +36,7 @@ export function failureOf(error: unknown, doing: string): unknown {
   const message = shownOf(error.message);
   const said = message === "" || message === code ? code : `${code}: ${message}`;
   if (CREDENTIAL_ERRORS.includes(code)) {
-    const hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with ~/.aws/credentials";
+    const hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (of a running 'up', in its own environment), or AWS_PROFILE with ~/.aws/credentials";
     return new RainbowError("OBJECTS_REFUSED", `${doing} failed: there are no credentials (${message}); ${hint}`, facts, error);
   }
   if (code === "ERR_INVALID_URL") {
